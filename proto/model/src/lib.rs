@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The nouns of Millwright: ids, digests, paths, manifests, reports and the resource kinds, valid
+//! once constructed, and the pure rules that coordinators, agents and `millctl` must agree on.
+//!
+//! No I/O, clock or randomness: those are inputs.
+
+pub mod assignment;
+pub mod digest;
+pub mod generation;
+pub mod glob;
+pub mod id;
+pub mod manifest;
+pub mod path;
+pub mod report;
+pub mod resource;
+pub mod selector;
+pub mod template;
+pub mod time;

@@ -1,0 +1,326 @@
+//! Paths below a gateway's data directory, and which of them are never touched.
+//!
+//! A `ManagedPath` is relative, normalised and legal on every platform we run on. The never-touch
+//! list is compiled in: no mapping, option or person can lift it. Nothing here looks at a disk.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::digest::text_serde;
+
+/// Longest path in characters: Windows refuses 248 and more below the data directory's own length.
+pub const PATH_CHARS_MAX: usize = 230;
+
+/// Text that is no managed path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("path {path:?} is refused: {why}")]
+pub struct InvalidPath {
+    /// As given, cut.
+    pub path: String,
+    /// The broken rule.
+    pub why: &'static str,
+}
+
+/// A path below the data directory, `/`-separated.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ManagedPath(String);
+
+const DEVICES: [&str; 22] = [
+    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8",
+    "com9", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+];
+
+fn segment_fault(segment: &str) -> Option<&'static str> {
+    if segment.is_empty() {
+        return Some("it has an empty segment");
+    }
+    if segment == "." || segment == ".." {
+        return Some("it has a '.' or '..' segment");
+    }
+    if segment.chars().any(|c| matches!(c, '\\' | '?' | '*' | ':' | '|' | '"' | '<' | '>' | '`')) {
+        return Some("it has a character that Windows or Ignition forbids");
+    }
+    if segment.chars().any(char::is_control) {
+        return Some("it has a control character");
+    }
+    if segment.starts_with(' ') || segment.ends_with([' ', '.']) {
+        return Some("a segment begins with a space or ends with a space or period");
+    }
+    let stem = segment.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
+    if DEVICES.contains(&stem.as_str()) {
+        return Some("a segment is a device name on Windows");
+    }
+    None
+}
+
+impl ManagedPath {
+    /// Checks and takes a path.
+    pub fn parse(text: &str) -> Result<Self, InvalidPath> {
+        let refuse = |why| InvalidPath { path: text.chars().take(260).collect(), why };
+        if text.is_empty() {
+            return Err(refuse("it is empty"));
+        }
+        if text.starts_with('/') {
+            return Err(refuse("it is absolute"));
+        }
+        if text.chars().count() > PATH_CHARS_MAX {
+            return Err(refuse("it has more than 230 characters"));
+        }
+        match text.split('/').find_map(segment_fault) {
+            Some(why) => Err(refuse(why)),
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+
+    /// This path and a relative one below it.
+    pub fn join(&self, relative: &str) -> Result<Self, InvalidPath> {
+        Self::parse(&format!("{}/{relative}", self.0))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this path is `dir` or lies below it.
+    pub fn starts_with_dir(&self, dir: &ManagedPath) -> bool {
+        self.0.strip_prefix(&dir.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// The directory, if there is one above.
+    pub fn parent(&self) -> Option<ManagedPath> {
+        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned()))
+    }
+
+    /// The last segment.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Equal for paths that one platform or another takes for the same: NFC, lower case.
+    pub fn case_key(&self) -> String {
+        self.0.nfc().collect::<String>().to_lowercase().nfc().collect()
+    }
+}
+
+impl fmt::Display for ManagedPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for ManagedPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for ManagedPath {
+    type Err = InvalidPath;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl AsRef<str> for ManagedPath {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+text_serde!(ManagedPath);
+
+impl schemars::JsonSchema for ManagedPath {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Path".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "minLength": 1, "maxLength": PATH_CHARS_MAX})
+    }
+}
+
+/// Top-level directories that belong to the running gateway.
+const GATEWAY_DIRS: [&str; 8] =
+    ["db", "metricsdb", "autobackup", "jar-cache", "var", "logs", "certificates", "keystore"];
+/// Top-level files that belong to one installation.
+const GATEWAY_FILES: [&str; 9] = [
+    "gateway.xml",
+    "gateway.xml_clean",
+    "commissioning.json",
+    "modules.json",
+    "redundancy.xml",
+    "init.properties",
+    "eam-install.properties",
+    ".uuid",
+    ".container-init.conf",
+];
+/// Tag resource types whose `System` provider is generated.
+const TAG_TYPES: [&str; 4] = ["tag-definition", "tag-type-definition", "tag-group", "tag-provider"];
+
+/// The rule by which a path is never mapped, written, deleted or captured, if there is one. Compares
+/// without regard to case, since NTFS does.
+pub fn never_touch(path: &ManagedPath) -> Option<&'static str> {
+    let key = path.case_key();
+    let segments: Vec<&str> = key.split('/').collect();
+    let first = segments.first().copied().unwrap_or_default();
+    let name = segments.last().copied().unwrap_or_default();
+    if GATEWAY_DIRS.contains(&first) {
+        return Some("runtime directory of the gateway");
+    }
+    if segments.len() == 1 && GATEWAY_FILES.contains(&first) {
+        return Some("installation file of the gateway");
+    }
+    if first.starts_with("request") || first.starts_with("response") {
+        return Some("request or response file of the gateway");
+    }
+    if segments.iter().any(|segment| segment.starts_with('.')) {
+        return Some("dot-named entries upset gateway and Designer");
+    }
+    file_rule(name).or_else(|| config_rule(&segments))
+}
+
+fn file_rule(name: &str) -> Option<&'static str> {
+    let ends = |suffix: &str| name.ends_with(suffix);
+    if ends(".idb") || ends(".log") {
+        return Some("database or log of the gateway");
+    }
+    if ends(".tmp") || ends(".bak") || ends(".digest.json") {
+        return Some("temporary or derived file");
+    }
+    let report = name == "conversion-report.txt"
+        || (name.starts_with("migration-log-") && ends(".md"));
+    report.then_some("report written by the gateway")
+}
+
+fn config_rule(segments: &[&str]) -> Option<&'static str> {
+    match segments {
+        ["config", "local", ..] | ["config", "resources", "local", ..] => {
+            Some("configuration of one host")
+        }
+        ["config", "resources", _, "config-mode.json"] => {
+            Some("written through the mode interface of the gateway only")
+        }
+        ["config", "resources", _, "ignition", kind, "system", ..] if TAG_TYPES.contains(kind) => {
+            Some("the System tag provider is generated")
+        }
+        ["config", "resources", _, "ignition", "gateway-network-incoming", ..] => {
+            Some("gateway network approvals belong to one gateway")
+        }
+        ["config", "resources", _, "ignition", "local-system-properties", ..] => {
+            Some("configuration of one host")
+        }
+        _ => None,
+    }
+}
+
+/// The rule by which a path is refused unless a person has allowed this very path.
+pub fn needs_permission(path: &ManagedPath) -> Option<&'static str> {
+    let key = path.case_key();
+    let segments: Vec<&str> = key.split('/').collect();
+    match segments.as_slice() {
+        ["ignition.conf" | "logback.xml" | "log4j.properties"] => {
+            Some("it decides how the gateway starts")
+        }
+        ["config", "resources", "external", ..] => {
+            Some("the external collection holds the agent's own token")
+        }
+        [
+            "config",
+            "resources",
+            _,
+            "ignition",
+            "security-properties" | "security-levels" | "api-token" | "user-source"
+            | "identity-provider" | "secret-provider",
+            ..,
+        ] => Some("a mistake in it locks people out"),
+        _ => None,
+    }
+}
+
+/// Pairs that some platform takes for the same path.
+pub fn case_collisions<'a>(
+    paths: impl Iterator<Item = &'a ManagedPath>,
+) -> Vec<(ManagedPath, ManagedPath)> {
+    let mut seen: BTreeMap<String, &ManagedPath> = BTreeMap::new();
+    let mut found = Vec::new();
+    for path in paths {
+        match seen.insert(path.case_key(), path) {
+            Some(other) if other != path => found.push((other.clone(), path.clone())),
+            Some(_) | None => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn paths_that_are_refused() {
+        for bad in [
+            "", "/a", "a//b", "a/", "../a", "a/../b", "./a", "a\\b", "c:/x", "a/b?", "a*", "a|b",
+            "a\0b", "a\nb", "a /b", "a./b", " a", "con", "a/NUL.txt", "com1.json", "a`b", "a\"b",
+        ] {
+            assert!(ManagedPath::parse(bad).is_err(), "{bad:?}");
+        }
+        for good in ["a", "projects/P 1/x & y (2)/a%3ab/view.json", "a/Température ✓", "console"] {
+            assert!(ManagedPath::parse(good).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn the_never_touch_list_holds() {
+        for path in [
+            "db/config.idb", "DB/x", "logs/a", "valueStore.idb", "x/y.LOG", "gateway.xml",
+            "Commissioning.json", "modules.json", "redundancy.xml", "projects/.resources/a",
+            "projects/p/.git/config", "config/resources/core/.resources/x", "config/local/a/b",
+            "config/resources/local/x", "config/resources/prod/config-mode.json",
+            "config/resources/core/ignition/tag-definition/System/x",
+            "config/resources/core/ignition/gateway-network-incoming/a/config.json",
+            "config/resources/core/ignition/local-system-properties/config.json",
+            "projects/p/a.tmp", "projects/p/a.bak", "request-1", "var/x", ".uuid",
+            "projects/p/conversion-report.txt", "migration-log-2026.md", "a.digest.json",
+        ] {
+            assert!(never_touch(&ManagedPath::parse(path).unwrap()).is_some(), "{path}");
+        }
+        for path in [
+            "projects/p/project.json", "config/resources/core/ignition/tag-provider/P/config.json",
+            "config/resources/prod/ignition/database-connection/X/config.json",
+            "projects/p/db/x.json", "projects/p/logs/view.json",
+        ] {
+            assert!(never_touch(&ManagedPath::parse(path).unwrap()).is_none(), "{path}");
+        }
+        let asks = "config/resources/core/ignition/api-token/x/config.json";
+        assert!(needs_permission(&ManagedPath::parse(asks).unwrap()).is_some());
+    }
+
+    #[test]
+    fn case_and_normal_form_collide() {
+        let paths = ["a/View", "a/view", "b/\u{e9}", "b/e\u{301}", "c"]
+            .map(|text| ManagedPath::parse(text).unwrap());
+        assert_eq!(case_collisions(paths.iter()).len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn no_spelling_of_a_forbidden_path_passes(upper in proptest::collection::vec(any::<bool>(), 13)) {
+            let text: String = "config/local/".chars().zip(upper)
+                .map(|(c, up)| if up { c.to_ascii_uppercase() } else { c }).collect();
+            let path = ManagedPath::parse(&format!("{text}x")).unwrap();
+            prop_assert!(never_touch(&path).is_some());
+        }
+
+        #[test]
+        fn a_parsed_path_stays_below_its_root(text in ".{0,60}") {
+            if let Ok(path) = ManagedPath::parse(&text) {
+                prop_assert!(!path.as_str().split('/').any(|s| s == ".." || s.is_empty()));
+                prop_assert!(!path.as_str().contains(['\\', '\0', ':']));
+            }
+        }
+    }
+}

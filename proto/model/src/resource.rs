@@ -1,0 +1,325 @@
+//! The resource kinds: what people write, strictly checked. Status is not here: it is what the
+//! cluster says, and travels as JSON beside the spec.
+
+mod kind;
+mod parse;
+mod schema;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    kind::{Kind, UnknownKind},
+    parse::{InvalidResource, SourceError, parse_documents},
+    schema::{explain, schema},
+};
+use crate::{
+    id::{GatewayName, Name},
+    path::ManagedPath,
+    selector::Selector,
+    time::Span,
+};
+
+/// The version of every resource.
+pub const API_VERSION: &str = "millwright.dev/v1";
+
+/// Labels, annotations or vars.
+pub type Strings = BTreeMap<String, String>;
+
+/// Name and labels of a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Metadata<N> {
+    /// Unique among resources of its kind.
+    pub name: N,
+    /// For selectors.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: Strings,
+    /// For people and tools.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: Strings,
+}
+
+macro_rules! resource {
+    ($(#[$doc:meta])* $name:ident, $id:ty, $spec:ty) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, rename_all = "camelCase")]
+        pub struct $name {
+            /// Name and labels.
+            pub metadata: Metadata<$id>,
+            /// What is wanted.
+            pub spec: $spec,
+        }
+    };
+}
+
+resource!(
+    /// A git repository and the ref to follow in it.
+    Repository, Name, RepositorySpec
+);
+resource!(
+    /// What goes where on a gateway of one role.
+    SyncProfile, Name, SyncProfileSpec
+);
+resource!(
+    /// One logical gateway.
+    Gateway, GatewayName, GatewaySpec
+);
+resource!(
+    /// Which gateways follow which repository, and how.
+    Fleet, Name, FleetSpec
+);
+resource!(
+    /// A person or program that may use the control interface.
+    Operator, Name, OperatorSpec
+);
+
+/// Spec of a [`Repository`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RepositorySpec {
+    /// `https://…`, `ssh://…`, `file:///…`.
+    #[schemars(length(min = 1, max = 2048))]
+    pub url: String,
+    /// The ref to follow: exactly one of its fields.
+    pub r#ref: RefSpec,
+    /// Time between two looks at the remote; `0` looks only when asked. Default `60s`.
+    #[serde(default = "default_poll")]
+    pub poll: Span,
+    /// Random addition to `poll`, so that many repositories do not ask at once. Default `10s`.
+    #[serde(default = "default_jitter")]
+    pub jitter: Span,
+}
+
+fn default_poll() -> Span {
+    Span(60_000)
+}
+
+fn default_jitter() -> Span {
+    Span(10_000)
+}
+
+/// Which commit: exactly one field is set.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RefSpec {
+    /// The newest commit of a branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// A tag; an annotated one is peeled to its commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The highest version tag in a range such as `>=1.2, <2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub semver: Option<String>,
+    /// One commit, 40 hexadecimal characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+/// Spec of a [`SyncProfile`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SyncProfileSpec {
+    /// Applied in order; a later one overlays an earlier one file by file.
+    #[schemars(length(min = 1, max = 256))]
+    pub mappings: Vec<Mapping>,
+    /// Values for `{{.Vars.key}}`; a gateway's own win.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vars: Strings,
+    /// Patterns of destination paths that are left out, for all mappings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude_patterns: Vec<String>,
+    /// Paths that are refused unless they are listed here, such as
+    /// `config/resources/core/ignition/user-source`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<ManagedPath>,
+}
+
+/// One directory or file of the repository and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Mapping {
+    /// Path in the repository; `.` is its root. May hold `{{.Site}}` and the like.
+    #[schemars(length(min = 1, max = 1024))]
+    pub source: String,
+    /// Path below the gateway's data directory. May hold `{{.GatewayName}}` and the like.
+    #[schemars(length(min = 1, max = 1024))]
+    pub destination: String,
+    /// Patterns, relative to `source`, of files to leave out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// An absent or empty source is an error. Default true.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub required: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+/// Spec of a [`Gateway`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct GatewaySpec {
+    /// Where it stands.
+    pub site: Name,
+    /// Which profile renders its files.
+    pub profile: Name,
+    /// Values for `{{.Vars.key}}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vars: Strings,
+    /// Nothing is assigned while true.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+}
+
+/// Spec of a [`Fleet`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct FleetSpec {
+    /// Which gateways belong to it, by label. Empty selects all.
+    #[serde(default)]
+    pub selector: Selector,
+    /// Which repository they follow.
+    pub repository: Name,
+    /// In this order; a gateway takes the first stage that selects it. None is one stage for all,
+    /// one gateway at a time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 31))]
+    pub stages: Vec<Stage>,
+}
+
+/// One stage of a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Stage {
+    /// Unique in the fleet.
+    pub name: Name,
+    /// Which gateways, by label. Empty selects all that no earlier stage took.
+    #[serde(default)]
+    pub select: Selector,
+    /// How many at a time. Default 1.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1))]
+    pub max_concurrent: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Spec of an [`Operator`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct OperatorSpec {
+    /// What it may do.
+    pub role: Role,
+}
+
+/// What an operator may do; each role includes those before it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// Read.
+    Viewer,
+    /// Start, pause, retry.
+    Operator,
+    /// Approve.
+    Approver,
+    /// Everything, tokens and identities included.
+    Admin,
+}
+
+/// Any resource that people write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+pub enum Resource {
+    /// See [`Repository`].
+    Repository(Repository),
+    /// See [`SyncProfile`].
+    SyncProfile(SyncProfile),
+    /// See [`Gateway`].
+    Gateway(Gateway),
+    /// See [`Fleet`].
+    Fleet(Fleet),
+    /// See [`Operator`].
+    Operator(Operator),
+}
+
+impl Resource {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Resource::Repository(_) => Kind::Repository,
+            Resource::SyncProfile(_) => Kind::SyncProfile,
+            Resource::Gateway(_) => Kind::Gateway,
+            Resource::Fleet(_) => Kind::Fleet,
+            Resource::Operator(_) => Kind::Operator,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Resource::Repository(r) => r.metadata.name.as_str(),
+            Resource::SyncProfile(r) => r.metadata.name.as_str(),
+            Resource::Gateway(r) => r.metadata.name.as_str(),
+            Resource::Fleet(r) => r.metadata.name.as_str(),
+            Resource::Operator(r) => r.metadata.name.as_str(),
+        }
+    }
+
+    /// Its labels.
+    pub fn labels(&self) -> &Strings {
+        match self {
+            Resource::Repository(r) => &r.metadata.labels,
+            Resource::SyncProfile(r) => &r.metadata.labels,
+            Resource::Gateway(r) => &r.metadata.labels,
+            Resource::Fleet(r) => &r.metadata.labels,
+            Resource::Operator(r) => &r.metadata.labels,
+        }
+    }
+
+    /// As JSON with `apiVersion`, `kind`, `metadata`, `spec`.
+    pub fn to_value(&self) -> serde_json::Value {
+        let (metadata, spec) = match self {
+            Resource::Repository(r) => parts(&r.metadata, &r.spec),
+            Resource::SyncProfile(r) => parts(&r.metadata, &r.spec),
+            Resource::Gateway(r) => parts(&r.metadata, &r.spec),
+            Resource::Fleet(r) => parts(&r.metadata, &r.spec),
+            Resource::Operator(r) => parts(&r.metadata, &r.spec),
+        };
+        serde_json::json!({
+            "apiVersion": API_VERSION, "kind": self.kind().as_str(),
+            "metadata": metadata, "spec": spec,
+        })
+    }
+
+    /// The bytes that are stored and sent: the same for equal resources.
+    pub fn to_canonical_json(&self) -> Vec<u8> {
+        self.to_value().to_string().into_bytes()
+    }
+
+    /// Reads what [`Resource::to_canonical_json`] wrote, or any JSON of one resource.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, InvalidResource> {
+        parse::from_json(bytes)
+    }
+}
+
+fn parts(metadata: &impl Serialize, spec: &impl Serialize) -> (serde_json::Value, serde_json::Value) {
+    let value = |what: Result<serde_json::Value, serde_json::Error>| {
+        what.expect("string keys and plain values always serialise")
+    };
+    (value(serde_json::to_value(metadata)), value(serde_json::to_value(spec)))
+}
