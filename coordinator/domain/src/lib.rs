@@ -1,1 +1,13 @@
-//! Placeholder.
+//! Every decision of the coordinator, pure: what a command does to the state, what a rollout does
+//! next, what a gateway's files are, what people see. No clock, randomness, network or disk.
+
+pub mod access;
+mod apply;
+pub mod assignment;
+pub mod command;
+pub mod render;
+pub mod rollout;
+pub mod state;
+pub mod view;
+
+pub use self::state::{State, Touched};

@@ -1,0 +1,186 @@
+//! The one function that changes the state. The same commands in the same order give the same state
+//! on every node; a bad command is a `Rejection`, never a panic.
+
+mod identity;
+mod presence;
+mod report;
+mod resource;
+mod rollout;
+
+use std::sync::Arc;
+
+use crate::{
+    State, Touched,
+    command::{Accepted, Body, Command, LogContext, Outcome, Rejection},
+    state::{Cluster, REQUESTS_MAX, Release, Standing, request_key},
+};
+
+/// What one body does.
+pub(crate) type Judged = Result<Accepted, Rejection>;
+
+/// Everything that a body may look at besides the state.
+#[derive(Debug)]
+pub(crate) struct Scene<'a> {
+    pub(crate) index: u64,
+    pub(crate) actor: &'a str,
+    pub(crate) touched: &'a mut Touched,
+}
+
+pub(crate) fn invalid(message: impl Into<String>) -> Rejection {
+    Rejection::Invalid { message: message.into() }
+}
+
+pub(crate) fn not_found(message: impl Into<String>) -> Rejection {
+    Rejection::NotFound { message: message.into() }
+}
+
+impl State {
+    /// Applies one command.
+    pub fn apply(&mut self, context: LogContext, command: Command) -> (Outcome, Touched) {
+        let mut touched = Touched::default();
+        let key = request_key(command.request_id);
+        if let Some((_, outcome)) = self.requests.iter().rev().find(|(known, _)| *known == key) {
+            return (Outcome::clone(outcome), touched);
+        }
+        // A new leader's clock may be behind the old one's.
+        self.now = self.now.max(command.at);
+        let judged = if self.cluster.is_some() && command.epoch != self.epoch {
+            let message = "the command comes from another life of the cluster".to_owned();
+            Err(Rejection::Epoch { message })
+        } else {
+            let mut scene =
+                Scene { index: context.index, actor: &command.actor, touched: &mut touched };
+            self.judge(&mut scene, command.body)
+        };
+        let outcome = match judged {
+            Ok(accepted) => Outcome::Accepted(accepted),
+            Err(rejection) => Outcome::Rejected(rejection),
+        };
+        let requests = Arc::make_mut(&mut self.requests);
+        requests.push_back((key, Arc::new(outcome.clone())));
+        while requests.len() > REQUESTS_MAX {
+            requests.pop_front();
+        }
+        (outcome, touched)
+    }
+
+    fn judge(&mut self, scene: &mut Scene<'_>, body: Body) -> Judged {
+        match body {
+            Body::Bootstrap(bootstrap) => self.bootstrap(scene, bootstrap),
+            Body::PutResources { resources } => self.put_resources(scene, resources),
+            Body::DeleteResource { kind, name } => self.delete_resource(scene, kind, &name),
+            Body::CreateToken(token) => self.create_token(scene, token),
+            Body::UseToken(token) => self.use_token(scene, token),
+            Body::RevokeToken { id } => self.revoke_token(&id),
+            Body::RevokeAgent { gateway, member, ban } => {
+                let standing = if ban { Standing::Banned } else { Standing::Evicted };
+                self.revoke_agent(scene, &gateway, member, standing)
+            }
+            Body::ResolveRelease(release) => self.resolve_release(scene, release),
+            Body::ReleaseFailed { repository, message } => {
+                self.release_failed(scene, &repository, message)
+            }
+            Body::StartRollout(start) => self.start_rollout(scene, start),
+            Body::AdvanceRollout(advance) => self.advance_rollout(scene, advance),
+            Body::RecordReports { reports } => self.record_reports(scene, reports),
+            Body::RecordPresence { node, full, connected, lost } => {
+                Ok(self.record_presence(scene, node, full, connected, &lost))
+            }
+            Body::NodeLost { node } => Ok(self.node_lost(scene, node)),
+            Body::PutNode { id, node } => {
+                Arc::make_mut(&mut self.nodes).insert(id, node);
+                Ok(Accepted::Done)
+            }
+        }
+    }
+
+    fn bootstrap(&mut self, scene: &mut Scene<'_>, boot: crate::command::Bootstrap) -> Judged {
+        use millwright_model::resource::{
+            Metadata, Operator, OperatorSpec, Resource, Role, Strings,
+        };
+        if self.cluster.is_some() {
+            return Err(invalid("the cluster exists already"));
+        }
+        self.epoch.0 = 1;
+        self.cluster = Some(Arc::new(Cluster {
+            id: boot.cluster_id,
+            ca_pem: boot.ca_pem,
+            sealed_ca_key: boot.sealed_ca_key,
+        }));
+        self.admit(format!("coordinator/{}", boot.node.name), boot.node.key_digest);
+        self.admit(format!("operator/{}", boot.operator), boot.operator_key);
+        Arc::make_mut(&mut self.nodes).insert(boot.node_id, boot.node);
+        let operator = Operator {
+            metadata: Metadata {
+                name: boot.operator,
+                labels: Strings::new(),
+                annotations: Strings::new(),
+            },
+            spec: OperatorSpec { role: Role::Admin },
+        };
+        self.put_resources(scene, vec![Resource::Operator(operator)])?;
+        Ok(Accepted::Done)
+    }
+
+    fn resolve_release(
+        &mut self,
+        scene: &mut Scene<'_>,
+        new: crate::command::ResolveRelease,
+    ) -> Judged {
+        if !self.repositories.contains_key(&new.repository) {
+            return Err(not_found(format!("repository {} does not exist", new.repository)));
+        }
+        let moved = self.releases.get(&new.repository).is_none_or(|old| old.commit != new.commit);
+        let release = Release {
+            reference: new.reference,
+            commit: new.commit,
+            author: new.author,
+            subject: new.subject,
+            committed_at: new.committed_at,
+            resolved_at: self.now,
+            error: String::new(),
+        };
+        if moved {
+            self.config_version += 1;
+            let message = format!(
+                "{} is now {} {:?}",
+                release.reference,
+                release.commit.short(),
+                release.subject
+            );
+            let kind = millwright_model::resource::Kind::Repository;
+            self.say(scene.index, kind, new.repository.as_str(), "put", message);
+        }
+        Arc::make_mut(&mut self.releases).insert(new.repository, Arc::new(release));
+        Ok(Accepted::Done)
+    }
+
+    fn release_failed(
+        &mut self,
+        scene: &mut Scene<'_>,
+        repository: &millwright_model::id::Name,
+        message: String,
+    ) -> Judged {
+        if !self.repositories.contains_key(repository) {
+            return Err(not_found(format!("repository {repository} does not exist")));
+        }
+        let releases = Arc::make_mut(&mut self.releases);
+        let mut release = releases.get(repository).map_or_else(
+            || Release {
+                reference: String::new(),
+                commit: millwright_model::digest::GitId::default(),
+                author: String::new(),
+                subject: String::new(),
+                committed_at: millwright_model::time::Timestamp::default(),
+                resolved_at: self.now,
+                error: String::new(),
+            },
+            |known| Release::clone(known),
+        );
+        release.error.clone_from(&message);
+        releases.insert(repository.clone(), Arc::new(release));
+        let kind = millwright_model::resource::Kind::Repository;
+        self.say(scene.index, kind, repository.as_str(), "put", message);
+        Ok(Accepted::Done)
+    }
+}

@@ -1,0 +1,107 @@
+//! Which agents are connected where. Heartbeats never come here, only changes of meaning.
+
+use std::sync::Arc;
+
+use millwright_model::{
+    id::{GatewayName, Member},
+    resource::Kind,
+};
+
+use super::Scene;
+use crate::{
+    State,
+    command::{Accepted, AgentRef},
+    state::Connection,
+};
+
+impl State {
+    pub(super) fn record_presence(
+        &mut self,
+        scene: &mut Scene<'_>,
+        node: u64,
+        full: bool,
+        connected: Vec<AgentRef>,
+        lost: &[(GatewayName, Member)],
+    ) -> Accepted {
+        if full {
+            self.forget(scene, |connection| connection.node == node);
+        }
+        for agent in connected {
+            self.connected(scene, node, agent);
+        }
+        for (gateway, member) in lost {
+            let only = (gateway.clone(), *member);
+            self.lost(scene, &only, |connection| connection.node == node);
+        }
+        Accepted::Done
+    }
+
+    pub(super) fn node_lost(&mut self, scene: &mut Scene<'_>, node: u64) -> Accepted {
+        self.forget(scene, |connection| connection.node == node);
+        Accepted::Done
+    }
+
+    fn connected(&mut self, scene: &mut Scene<'_>, node: u64, agent: AgentRef) {
+        // An enrolled agent whose gateway nobody has applied yet is not kept: it comes again.
+        if !self.gateways.contains_key(&agent.gateway) {
+            return;
+        }
+        let now = self.now;
+        let status = Arc::make_mut(&mut self.status).entry(agent.gateway.clone()).or_default();
+        let status = Arc::make_mut(status);
+        status.facts = agent.facts;
+        let member = agent.member.as_str().to_owned();
+        let before = status.connections.get(&member);
+        let since = before.filter(|old| old.connected).map_or(now, |old| old.since);
+        let news = before.is_none_or(|old| !old.connected);
+        let connection = Connection {
+            connected: true,
+            node,
+            since,
+            agent_version: agent.version,
+            address: agent.address,
+            instance: agent.instance,
+        };
+        status.connections.insert(member, connection);
+        if news {
+            let message = format!("agent connected to node {node}");
+            self.say(scene.index, Kind::Gateway, agent.gateway.as_str(), "put", message);
+        }
+    }
+
+    fn forget(&mut self, scene: &mut Scene<'_>, which: impl Fn(&Connection) -> bool + Copy) {
+        let gone: Vec<(GatewayName, Member)> = self
+            .status
+            .iter()
+            .flat_map(|(gateway, status)| {
+                status
+                    .connections
+                    .iter()
+                    .filter(move |(_, connection)| connection.connected && which(connection))
+                    .filter_map(|(member, _)| Some((gateway.clone(), member.parse().ok()?)))
+            })
+            .collect();
+        for agent in &gone {
+            self.lost(scene, agent, which);
+        }
+    }
+
+    fn lost(
+        &mut self,
+        scene: &mut Scene<'_>,
+        (gateway, member): &(GatewayName, Member),
+        which: impl Fn(&Connection) -> bool,
+    ) {
+        let now = self.now;
+        let Some(status) = Arc::make_mut(&mut self.status).get_mut(gateway) else { return };
+        let status = Arc::make_mut(status);
+        let Some(connection) = status.connections.get_mut(member.as_str()) else { return };
+        // It may be connected elsewhere by now.
+        if !connection.connected || !which(connection) {
+            return;
+        }
+        connection.connected = false;
+        connection.since = now;
+        self.say(scene.index, Kind::Gateway, gateway.as_str(), "put", "agent lost".to_owned());
+    }
+}

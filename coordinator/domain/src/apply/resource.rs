@@ -1,0 +1,143 @@
+//! Creating, replacing and deleting resources: a set holds together or nothing of it is taken.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use millwright_model::resource::{Fleet, Gateway, Kind, Resource, Role, SyncProfile};
+
+use super::{Judged, Scene, invalid, not_found};
+use crate::{
+    State,
+    command::{Accepted, Rejection},
+    state::{GATEWAYS_MAX, Stored},
+};
+
+impl State {
+    pub(super) fn put_resources(
+        &mut self,
+        scene: &mut Scene<'_>,
+        resources: Vec<Resource>,
+    ) -> Judged {
+        let mut trial = self.clone();
+        let mut results = Vec::with_capacity(resources.len());
+        for resource in resources {
+            let (kind, name) = (resource.kind(), resource.name().to_owned());
+            let action = trial.put_one(scene.index, resource);
+            if action != "unchanged" {
+                trial.say(scene.index, kind, &name, "put", action.to_owned());
+            }
+            results.push((kind.as_str().to_owned(), name, action.to_owned()));
+        }
+        trial.check_references()?;
+        if results.iter().any(|(_, _, action)| action != "unchanged") {
+            trial.config_version += 1;
+        }
+        *self = trial;
+        Ok(Accepted::Applied(results))
+    }
+
+    fn put_one(&mut self, index: u64, resource: Resource) -> &'static str {
+        match resource {
+            Resource::Repository(r) => {
+                put(&mut self.repositories, r.metadata.name.clone(), r, index)
+            }
+            Resource::SyncProfile(r) => put(&mut self.profiles, r.metadata.name.clone(), r, index),
+            Resource::Gateway(r) => put(&mut self.gateways, r.metadata.name.clone(), r, index),
+            Resource::Fleet(r) => put(&mut self.fleets, r.metadata.name.clone(), r, index),
+            Resource::Operator(r) => put(&mut self.operators, r.metadata.name.clone(), r, index),
+        }
+    }
+
+    fn check_references(&self) -> Result<(), Rejection> {
+        for gateway in self.gateways.values().map(|stored| &stored.resource) {
+            self.check_gateway(gateway)?;
+        }
+        for fleet in self.fleets.values().map(|stored| &stored.resource) {
+            self.check_fleet(fleet)?;
+        }
+        if self.gateways.len() > GATEWAYS_MAX {
+            return Err(Rejection::Limit { message: format!("more than {GATEWAYS_MAX} gateways") });
+        }
+        let admins = self.operators.values().filter(|op| op.resource.spec.role == Role::Admin);
+        if self.cluster.is_some() && admins.count() == 0 {
+            return Err(invalid("at least one operator must keep the role admin"));
+        }
+        Ok(())
+    }
+
+    fn check_gateway(&self, gateway: &Gateway) -> Result<(), Rejection> {
+        if self.profiles.contains_key(&gateway.spec.profile) {
+            return Ok(());
+        }
+        Err(not_found(format!(
+            "gateway {} names the profile {}, which does not exist",
+            gateway.metadata.name, gateway.spec.profile
+        )))
+    }
+
+    fn check_fleet(&self, fleet: &Fleet) -> Result<(), Rejection> {
+        if self.repositories.contains_key(&fleet.spec.repository) {
+            return Ok(());
+        }
+        Err(not_found(format!(
+            "fleet {} names the repository {}, which does not exist",
+            fleet.metadata.name, fleet.spec.repository
+        )))
+    }
+
+    pub(super) fn delete_resource(
+        &mut self,
+        scene: &mut Scene<'_>,
+        kind: Kind,
+        name: &str,
+    ) -> Judged {
+        let mut trial = self.clone();
+        let removed = match kind {
+            Kind::Repository => {
+                Arc::make_mut(&mut trial.releases).remove(name);
+                Arc::make_mut(&mut trial.repositories).remove(name).is_some()
+            }
+            Kind::SyncProfile => Arc::make_mut(&mut trial.profiles).remove(name).is_some(),
+            Kind::Gateway => {
+                Arc::make_mut(&mut trial.desired).remove(name);
+                Arc::make_mut(&mut trial.status).remove(name);
+                Arc::make_mut(&mut trial.gateways).remove(name).is_some()
+            }
+            Kind::Fleet => {
+                Arc::make_mut(&mut trial.newest).remove(name);
+                Arc::make_mut(&mut trial.fleets).remove(name).is_some()
+            }
+            Kind::Operator => Arc::make_mut(&mut trial.operators).remove(name).is_some(),
+            Kind::Rollout | Kind::JoinToken => {
+                return Err(invalid(format!("a {kind} is not deleted by hand")));
+            }
+        };
+        if !removed {
+            return Err(not_found(format!("{kind} {name} does not exist")));
+        }
+        trial.check_references()?;
+        trial.config_version += 1;
+        trial.say(scene.index, kind, name, "delete", "deleted".to_owned());
+        *self = trial;
+        Ok(Accepted::Done)
+    }
+
+    /// The profile of a gateway.
+    pub(crate) fn profile_of(&self, gateway: &Gateway) -> Option<&SyncProfile> {
+        self.profiles.get(&gateway.spec.profile).map(|stored| &stored.resource)
+    }
+}
+
+fn put<N: Ord + Clone, T: Clone + PartialEq>(
+    map: &mut Arc<BTreeMap<N, Arc<Stored<T>>>>,
+    name: N,
+    resource: T,
+    version: u64,
+) -> &'static str {
+    let action = match map.get(&name) {
+        Some(stored) if stored.resource == resource => return "unchanged",
+        Some(_) => "configured",
+        None => "created",
+    };
+    Arc::make_mut(map).insert(name, Arc::new(Stored { resource, version }));
+    action
+}

@@ -1,0 +1,405 @@
+//! What goes into the log and what comes out. Time, ids and randomness travel in the command; a
+//! refusal is a value.
+
+use millwright_model::{
+    digest::{Digest, GitId},
+    generation::Epoch,
+    id::{ClusterId, GatewayName, Member, Name, RequestId, RolloutId},
+    path::ManagedPath,
+    report::{GatewayFacts, Report},
+    resource::{Kind, Resource},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::render::RenderSpec;
+
+/// Where in the log a command stands.
+#[derive(Debug, Clone, Copy)]
+pub struct LogContext {
+    /// Index of its entry.
+    pub index: u64,
+}
+
+/// One entry's content.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command {
+    /// The same one is applied once.
+    pub request_id: RequestId,
+    /// The proposer's clock.
+    pub at: Timestamp,
+    /// The life of the cluster that the proposer saw.
+    pub epoch: Epoch,
+    /// Identity of who asked.
+    pub actor: String,
+    /// Why, in a person's words.
+    pub reason: String,
+    /// What.
+    pub body: Body,
+}
+
+/// What a command asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// Makes the cluster.
+    Bootstrap(Bootstrap),
+    /// Creates or replaces resources, all or none.
+    PutResources {
+        /// In the order of the file.
+        resources: Vec<Resource>,
+    },
+    /// Deletes one resource.
+    DeleteResource {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
+    /// Registers a join token.
+    CreateToken(CreateToken),
+    /// Spends a join token.
+    UseToken(UseToken),
+    /// Makes a token void.
+    RevokeToken {
+        /// Public id.
+        id: String,
+    },
+    /// Evicts or bans an agent.
+    RevokeAgent {
+        /// Its gateway.
+        gateway: GatewayName,
+        /// Which node.
+        member: Member,
+        /// May it enrol again?
+        ban: bool,
+    },
+    /// A ref now means this commit.
+    ResolveRelease(ResolveRelease),
+    /// A ref could not be resolved.
+    ReleaseFailed {
+        /// Which repository.
+        repository: Name,
+        /// Why.
+        message: String,
+    },
+    /// Begins a rollout.
+    StartRollout(StartRollout),
+    /// Assigns members or ends a rollout.
+    AdvanceRollout(AdvanceRollout),
+    /// What agents did.
+    RecordReports {
+        /// In the order received.
+        reports: Vec<Report>,
+    },
+    /// Which agents a node holds.
+    RecordPresence {
+        /// Which node.
+        node: u64,
+        /// Everything it said before is void.
+        full: bool,
+        /// Now connected there.
+        connected: Vec<AgentRef>,
+        /// Gone from there for longer than the grace period.
+        lost: Vec<(GatewayName, Member)>,
+    },
+    /// A node is gone, and the agents it held with it.
+    NodeLost {
+        /// Which.
+        node: u64,
+    },
+    /// Registers a coordinator.
+    PutNode {
+        /// Id in the Raft group.
+        id: u64,
+        /// Its record.
+        node: NodeRecord,
+    },
+}
+
+/// See [`Body::Bootstrap`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bootstrap {
+    /// Id of the cluster.
+    pub cluster_id: ClusterId,
+    /// CA certificate.
+    pub ca_pem: String,
+    /// CA key, sealed with the cluster key.
+    pub sealed_ca_key: Vec<u8>,
+    /// Id of the first node.
+    pub node_id: u64,
+    /// The first node.
+    pub node: NodeRecord,
+    /// The first administrator.
+    pub operator: Name,
+    /// SHA-256 of its public key.
+    pub operator_key: [u8; 32],
+}
+
+/// A coordinator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// Its name.
+    pub name: Name,
+    /// `host:port` for agents and operators.
+    pub api_address: String,
+    /// `host:port` for coordinators.
+    pub peer_address: String,
+    /// Program version.
+    pub version: String,
+    /// SHA-256 of its public key.
+    pub key_digest: [u8; 32],
+}
+
+/// What a join token admits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenRole {
+    /// An agent.
+    Agent,
+    /// A coordinator.
+    Coordinator,
+    /// An operator.
+    Operator,
+}
+
+impl TokenRole {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TokenRole::Agent => "agent",
+            TokenRole::Coordinator => "coordinator",
+            TokenRole::Operator => "operator",
+        }
+    }
+
+    /// From the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [TokenRole::Agent, TokenRole::Coordinator, TokenRole::Operator]
+            .into_iter()
+            .find(|role| role.as_str() == word)
+    }
+}
+
+/// See [`Body::CreateToken`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreateToken {
+    /// Public id.
+    pub id: String,
+    /// SHA-256 of its secret.
+    pub secret_digest: [u8; 32],
+    /// What it admits.
+    pub role: TokenRole,
+    /// Whom: gateway, node or operator name.
+    pub name: String,
+    /// Agents: which node of the gateway.
+    pub member: Member,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// See [`Body::UseToken`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct UseToken {
+    /// Public id.
+    pub id: String,
+    /// SHA-256 of its secret.
+    pub secret_digest: [u8; 32],
+    /// Who asks.
+    pub name: String,
+    /// Agents: which node of the gateway.
+    pub member: Member,
+    /// SHA-256 of the newcomer's public key.
+    pub key_digest: [u8; 32],
+}
+
+/// See [`Body::ResolveRelease`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResolveRelease {
+    /// Which repository.
+    pub repository: Name,
+    /// The ref as followed.
+    pub reference: String,
+    /// What it means now.
+    pub commit: GitId,
+    /// Author of the commit.
+    pub author: String,
+    /// First line of its message.
+    pub subject: String,
+    /// When it was committed.
+    pub committed_at: Timestamp,
+}
+
+/// A stage as frozen in a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanStage {
+    /// Its name.
+    pub name: String,
+    /// How many at a time.
+    pub max_concurrent: u32,
+}
+
+/// A member as frozen in a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanMember {
+    /// Whom.
+    pub gateway: GatewayName,
+    /// What it shall have.
+    pub manifest: Digest,
+    /// How that is made.
+    pub render: RenderSpec,
+    /// Index of its stage.
+    pub stage: u32,
+    /// Managed roots of the manifest.
+    pub roots: Vec<ManagedPath>,
+}
+
+/// See [`Body::StartRollout`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartRollout {
+    /// Of which fleet.
+    pub fleet: Name,
+    /// From which repository.
+    pub repository: Name,
+    /// Which commit.
+    pub commit: GitId,
+    /// The ref as followed.
+    pub reference: String,
+    /// Frozen stages.
+    pub stages: Vec<PlanStage>,
+    /// Frozen members.
+    pub members: Vec<PlanMember>,
+    /// Hash over all of it.
+    pub plan_hash: Digest,
+    /// Configuration version that the planner saw.
+    pub seen: u64,
+}
+
+/// See [`Body::AdvanceRollout`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdvanceRollout {
+    /// Which.
+    pub rollout: RolloutId,
+    /// Its revision as the driver saw it.
+    pub seen: u64,
+    /// Members to assign now.
+    pub assign: Vec<GatewayName>,
+    /// How it ends, if it does.
+    pub finish: Option<Finish>,
+}
+
+/// How a rollout ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Finish {
+    /// Every member applied or skipped.
+    Completed,
+    /// A member failed and nothing is in flight.
+    Failed,
+}
+
+/// An agent as a node sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentRef {
+    /// Its gateway.
+    pub gateway: GatewayName,
+    /// Which node of it.
+    pub member: Member,
+    /// Program version.
+    pub version: String,
+    /// Where it calls from.
+    pub address: String,
+    /// What it sees of its gateway.
+    pub facts: GatewayFacts,
+    /// Random per process.
+    pub instance: String,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It holds.
+    Accepted(Accepted),
+    /// It does not, and nothing changed.
+    Rejected(Rejection),
+}
+
+/// What an accepted command gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Accepted {
+    /// Nothing to say.
+    Done,
+    /// Per resource: kind, name, and created, configured or unchanged.
+    Applied(Vec<(String, String, String)>),
+    /// The identity that a token bought.
+    Identity(String),
+}
+
+impl Accepted {
+    /// The identity that a token bought.
+    pub fn identity(&self) -> Option<&str> {
+        match self {
+            Accepted::Identity(identity) => Some(identity),
+            Accepted::Done | Accepted::Applied(_) => None,
+        }
+    }
+}
+
+/// Why a command does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rejection {
+    /// It breaks a rule.
+    Invalid {
+        /// Which.
+        message: String,
+    },
+    /// It names something that is not there.
+    NotFound {
+        /// What.
+        message: String,
+    },
+    /// What it was decided on has changed.
+    Stale {
+        /// What.
+        message: String,
+    },
+    /// Who asks may not.
+    Denied {
+        /// Why.
+        message: String,
+    },
+    /// A bound is reached.
+    Limit {
+        /// Which.
+        message: String,
+    },
+    /// It comes from another life of the cluster.
+    Epoch {
+        /// Both.
+        message: String,
+    },
+}
+
+impl Rejection {
+    /// Closed word.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Rejection::Invalid { .. } => "invalid",
+            Rejection::NotFound { .. } => "not_found",
+            Rejection::Stale { .. } => "stale",
+            Rejection::Denied { .. } => "denied",
+            Rejection::Limit { .. } => "limit",
+            Rejection::Epoch { .. } => "epoch",
+        }
+    }
+
+    /// For people.
+    pub fn message(&self) -> &str {
+        match self {
+            Rejection::Invalid { message }
+            | Rejection::NotFound { message }
+            | Rejection::Stale { message }
+            | Rejection::Denied { message }
+            | Rejection::Limit { message }
+            | Rejection::Epoch { message } => message,
+        }
+    }
+}
