@@ -15,10 +15,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .build_transport(false)
         .bytes(".millwright.agent.v1.Chunk.data")
-        .bytes(".millwright.log.v1.Entry.payload.command")
+        .bytes(".millwright.log.v1.Entry.command")
         .bytes(".millwright.peer.v1.ForwardRequest.command")
         .bytes(".millwright.peer.v1.SnapshotChunk.data")
-        .bytes(".millwright.peer.v1.PackChunk.data")
         .compile_fds(descriptors)?;
     println!("cargo:rerun-if-changed=proto");
     Ok(())

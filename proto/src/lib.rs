@@ -2,10 +2,11 @@
 //!
 //! Generated types stop here and at the edge modules of the shells. Nothing in this crate decides anything.
 
+pub mod convert;
+
 #[expect(
     clippy::pedantic,
     clippy::allow_attributes,
-    missing_debug_implementations,
     unreachable_pub,
     reason = "generated code"
 )]

@@ -1,0 +1,81 @@
+//! Who is calling: the identity of the client certificate, checked by TLS, and whether that
+//! identity may use this service.
+
+use std::net::SocketAddr;
+
+use millwright_certs::{connect::PeerInfo, identity::Identity};
+use millwright_model::id::{GatewayName, Member, Name};
+use tonic::{Code, Request, Status};
+
+use super::status::with_hint;
+
+/// A caller with a valid certificate.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Its identity.
+    pub identity: Identity,
+    /// SHA-256 of its public key.
+    pub key_digest: [u8; 32],
+    /// Where it calls from.
+    pub address: Option<SocketAddr>,
+}
+
+/// The caller of a request, if it showed a certificate.
+pub fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
+    let info = request.extensions().get::<PeerInfo>();
+    let address = info.map(|info| info.addr);
+    match info.and_then(|info| info.peer.clone()) {
+        Some(peer) => {
+            Ok(Caller { identity: peer.identity, key_digest: peer.spki_digest, address })
+        }
+        None => Err(with_hint(
+            Code::Unauthenticated,
+            "this call needs a client certificate of this cluster",
+            "enrol first: millctl token create, then millwright-agent enrol",
+        )),
+    }
+}
+
+fn wrong(identity: &Identity, service: &str) -> Status {
+    Status::permission_denied(format!("{identity} may not use the {service} service"))
+}
+
+/// The caller as an agent.
+pub fn agent<T>(request: &Request<T>) -> Result<(Caller, GatewayName, Member), Status> {
+    let caller = caller(request)?;
+    match &caller.identity {
+        Identity::Agent { gateway, member, .. } => {
+            let (gateway, member) = (gateway.clone(), *member);
+            Ok((caller, gateway, member))
+        }
+        Identity::Coordinator { .. } | Identity::Operator { .. } => {
+            Err(wrong(&caller.identity, "agent"))
+        }
+    }
+}
+
+/// The caller as an operator.
+pub fn operator<T>(request: &Request<T>) -> Result<(Caller, Name), Status> {
+    let caller = caller(request)?;
+    match &caller.identity {
+        Identity::Operator { name, .. } => {
+            let name = name.clone();
+            Ok((caller, name))
+        }
+        Identity::Coordinator { .. } | Identity::Agent { .. } => {
+            Err(wrong(&caller.identity, "control"))
+        }
+    }
+}
+
+/// The caller as a coordinator.
+pub fn coordinator<T>(request: &Request<T>) -> Result<(Caller, Name), Status> {
+    let caller = caller(request)?;
+    match &caller.identity {
+        Identity::Coordinator { node, .. } => {
+            let node = node.clone();
+            Ok((caller, node))
+        }
+        Identity::Agent { .. } | Identity::Operator { .. } => Err(wrong(&caller.identity, "peer")),
+    }
+}

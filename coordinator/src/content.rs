@@ -1,0 +1,213 @@
+//! What gateways shall have, by digest: mirrors of the git repositories, manifests rendered from
+//! them, blobs. Everything here can be made again from the remotes.
+//!
+//! ```text
+//!  remote ──fetch──▶ mirror (bare, gix) ──list──▶ tree ──render (domain)──▶ Manifest
+//!                         └──read──▶ blobs by BLAKE3, in batches
+//! ```
+
+pub mod blobs;
+pub mod index;
+pub mod mirror;
+pub mod tree;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use millwright_coordinator_domain::render::{RenderError, RenderSpec, render};
+use millwright_model::{digest::Digest, id::Name, manifest::Manifest, resource::RefSpec};
+use tokio::sync::Semaphore;
+
+use self::{
+    blobs::Blobs,
+    index::Index,
+    mirror::{Mirror, MirrorFailed, Resolved},
+    tree::Trees,
+};
+
+/// Blocking jobs (fetches, renders, reads) at a time: disk and CPU, not memory, are the limit.
+const JOBS_MAX: usize = 4;
+/// Manifests kept in memory. A fleet runs one or two commits at a time.
+const MANIFESTS_MAX: usize = 256;
+
+/// Why content cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentFailed {
+    /// The mirror.
+    #[error(transparent)]
+    Mirror(#[from] MirrorFailed),
+    /// The files.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// A job of this process ended badly.
+    #[error("a content job ended unexpectedly")]
+    Job,
+}
+
+#[derive(Debug, Default)]
+struct Manifests {
+    by_spec: BTreeMap<Digest, Arc<Manifest>>,
+    by_digest: BTreeMap<Digest, Arc<Manifest>>,
+    order: std::collections::VecDeque<(Digest, Digest)>,
+}
+
+impl Manifests {
+    fn keep(&mut self, spec: Digest, manifest: Arc<Manifest>) {
+        self.order.push_back((spec, manifest.digest()));
+        self.by_digest.insert(manifest.digest(), Arc::clone(&manifest));
+        self.by_spec.insert(spec, manifest);
+        while self.order.len() > MANIFESTS_MAX {
+            if let Some((spec, digest)) = self.order.pop_front() {
+                self.by_spec.remove(&spec);
+                if !self.order.iter().any(|(_, other)| *other == digest) {
+                    self.by_digest.remove(&digest);
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    mirrors: Mutex<BTreeMap<Name, Arc<Mirror>>>,
+    index: Index,
+    trees: Trees,
+    blobs: Blobs,
+    manifests: Mutex<Manifests>,
+    jobs: Semaphore,
+}
+
+/// The content of one node. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Content {
+    inner: Arc<Inner>,
+}
+
+impl Content {
+    /// Opens the folder; what cannot be read is dropped and made again.
+    pub fn open(dir: &Path) -> std::io::Result<Self> {
+        std::fs::create_dir_all(dir.join("git"))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                dir: dir.to_owned(),
+                mirrors: Mutex::default(),
+                index: Index::open(&dir.join("index")),
+                trees: Trees::default(),
+                blobs: Blobs::default(),
+                manifests: Mutex::default(),
+                jobs: Semaphore::new(JOBS_MAX),
+            }),
+        })
+    }
+
+    fn mirror(&self, repository: &Name, url: &str) -> Result<Arc<Mirror>, MirrorFailed> {
+        let mut mirrors = self.inner.mirrors.lock().expect("nothing panics while holding it");
+        if let Some(mirror) = mirrors.get(repository).filter(|mirror| mirror.url() == url) {
+            return Ok(Arc::clone(mirror));
+        }
+        let dir = self.inner.dir.join("git").join(format!("{repository}.git"));
+        let mirror = Arc::new(Mirror::open(&dir, url)?);
+        mirrors.insert(repository.clone(), Arc::clone(&mirror));
+        Ok(mirror)
+    }
+
+    async fn job<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, ContentFailed> + Send + 'static,
+    ) -> Result<T, ContentFailed> {
+        let permit = self.inner.jobs.acquire().await.map_err(|_| ContentFailed::Job)?;
+        let inner = Arc::clone(&self.inner);
+        let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+        drop(permit);
+        done.map_err(|_| ContentFailed::Job)?
+    }
+
+    /// Fetches from the remote and resolves a ref.
+    pub async fn resolve(
+        &self,
+        repository: &Name,
+        url: &str,
+        reference: &RefSpec,
+    ) -> Result<Resolved, ContentFailed> {
+        let mirror = self.mirror(repository, url)?;
+        let reference = reference.clone();
+        self.job(move |_| {
+            mirror.fetch()?;
+            Ok(mirror.resolve(&reference)?)
+        })
+        .await
+    }
+
+    /// The manifest of a spec: from memory, or rendered; the commit is fetched when it is absent.
+    pub async fn ensure(
+        &self,
+        url: &str,
+        spec: &RenderSpec,
+    ) -> Result<Arc<Manifest>, ContentFailed> {
+        let key = Digest::of(&serde_json::to_vec(spec).expect("a spec has text keys only"));
+        if let Some(manifest) = self.manifests().by_spec.get(&key) {
+            return Ok(Arc::clone(manifest));
+        }
+        let mirror = self.mirror(&spec.repository, url)?;
+        let (content, spec) = (self.clone(), spec.clone());
+        self.job(move |inner| {
+            // Another job may have rendered it while this one waited for its turn.
+            if let Some(manifest) = content.manifests().by_spec.get(&key) {
+                return Ok(Arc::clone(manifest));
+            }
+            if !mirror.has_commit(spec.commit) {
+                mirror.fetch()?;
+            }
+            let source = tree::CommitTree {
+                mirror: &mirror,
+                commit: spec.commit,
+                trees: &inner.trees,
+                index: &inner.index,
+                blobs: &inner.blobs,
+            };
+            let manifest = Arc::new(render(&source, &spec)?);
+            content.manifests().keep(key, Arc::clone(&manifest));
+            Ok(manifest)
+        })
+        .await
+    }
+
+    fn manifests(&self) -> std::sync::MutexGuard<'_, Manifests> {
+        self.inner.manifests.lock().expect("nothing panics while holding it")
+    }
+
+    /// A manifest that is in memory.
+    pub fn manifest_by_digest(&self, digest: &Digest) -> Option<Arc<Manifest>> {
+        self.manifests().by_digest.get(digest).cloned()
+    }
+
+    /// Blobs in batches of about a megabyte, in the order asked for.
+    pub fn fetch_stream(
+        &self,
+        digests: Vec<Digest>,
+    ) -> impl futures::Stream<Item = Result<millwright_proto::agent::FetchBatch, ContentFailed>>
+    + Send
+    + 'static {
+        let content = self.clone();
+        let cursor = blobs::Cursor::new(digests);
+        futures::stream::try_unfold(cursor, move |mut cursor| {
+            let content = content.clone();
+            async move {
+                if cursor.is_done() {
+                    return Ok(None);
+                }
+                let (batch, cursor) = content
+                    .job(move |inner| {
+                        let batch = inner.blobs.batch(&mut cursor)?;
+                        Ok((batch, cursor))
+                    })
+                    .await?;
+                Ok(Some((batch, cursor)))
+            }
+        })
+    }
+}

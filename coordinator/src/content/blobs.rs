@@ -1,0 +1,117 @@
+//! Blobs by BLAKE3: where they are, and how they are cut into batches for the wire.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use millwright_model::digest::{Digest, GitId};
+use millwright_proto::agent::{Chunk, FetchBatch};
+
+use super::{
+    ContentFailed,
+    mirror::{Mirror, MirrorFailed},
+};
+
+/// Content bytes in one batch: below the gRPC default of 4 MiB with room for its frame.
+const BATCH_BYTES: usize = 1 << 20;
+/// Content bytes in one chunk of a large blob.
+const CHUNK_BYTES: usize = 512 << 10;
+/// Smaller content is not worth compressing.
+const COMPRESS_MIN: usize = 256;
+/// Level 3 is zstd's default: resource files shrink to about a fifth.
+const ZSTD_LEVEL: i32 = 3;
+
+/// Where a blob is.
+#[derive(Debug, Clone)]
+struct Place {
+    mirror: Arc<Mirror>,
+    id: GitId,
+    size: u64,
+}
+
+/// Places of all blobs that some rendered manifest names.
+#[derive(Debug, Default)]
+pub struct Blobs {
+    places: Mutex<BTreeMap<Digest, Place>>,
+}
+
+/// How far a request has been answered.
+#[derive(Debug)]
+pub struct Cursor {
+    digests: Vec<Digest>,
+    next: usize,
+    /// A large blob in hand and how much of it is sent.
+    open: Option<(Vec<u8>, usize)>,
+}
+
+impl Cursor {
+    /// At the beginning.
+    pub fn new(digests: Vec<Digest>) -> Self {
+        Self { digests, next: 0, open: None }
+    }
+
+    /// Whether everything has been sent.
+    pub fn is_done(&self) -> bool {
+        self.open.is_none() && self.next >= self.digests.len()
+    }
+}
+
+impl Blobs {
+    /// Remembers where a digest is.
+    pub fn learn(&self, digest: Digest, mirror: &Arc<Mirror>, id: GitId, size: u64) {
+        let mut places = self.places.lock().expect("nothing panics while holding it");
+        places.entry(digest).or_insert_with(|| Place { mirror: Arc::clone(mirror), id, size });
+    }
+
+    fn read(&self, digest: Digest) -> Result<Vec<u8>, ContentFailed> {
+        let place = self.places.lock().expect("nothing panics while holding it").get(&digest).cloned();
+        let place = place.ok_or_else(|| MirrorFailed::Object {
+            id: digest.to_string(),
+            why: "no manifest of this node names it".to_owned(),
+        })?;
+        let bytes = place.mirror.reader().read(place.id)?;
+        if bytes.len() as u64 != place.size {
+            let why = "the object has another size than before".to_owned();
+            return Err(MirrorFailed::Object { id: place.id.to_string(), why }.into());
+        }
+        Ok(bytes)
+    }
+
+    /// The next batch of a request.
+    pub fn batch(&self, cursor: &mut Cursor) -> Result<FetchBatch, ContentFailed> {
+        let (mut chunks, mut bytes) = (Vec::new(), 0);
+        while bytes < BATCH_BYTES && !cursor.is_done() {
+            let (content, sent) = match cursor.open.take() {
+                Some(open) => open,
+                None => (self.read(cursor.digests[cursor.next])?, 0),
+            };
+            let digest = cursor.digests[cursor.next];
+            let end = content.len().min(sent + CHUNK_BYTES);
+            let last = end == content.len();
+            bytes += end - sent;
+            chunks.push(chunk(digest, sent, &content[sent..end], last));
+            if last {
+                cursor.next += 1;
+            } else {
+                cursor.open = Some((content, end));
+            }
+        }
+        Ok(FetchBatch { chunks })
+    }
+}
+
+fn chunk(digest: Digest, offset: usize, content: &[u8], last: bool) -> Chunk {
+    let packed = (content.len() >= COMPRESS_MIN)
+        .then(|| zstd::bulk::compress(content, ZSTD_LEVEL).ok())
+        .flatten()
+        .filter(|packed| packed.len() < content.len());
+    let compressed = packed.is_some();
+    Chunk {
+        digest: digest.0.to_vec(),
+        offset: offset as u64,
+        data: packed.unwrap_or_else(|| content.to_vec()).into(),
+        compressed,
+        last,
+    }
+}

@@ -1,0 +1,329 @@
+//! A bare mirror of one repository, through gix. A force-push moves refs only: the objects of a
+//! running rollout stay.
+
+use std::{
+    path::Path,
+    sync::{Mutex, atomic::AtomicBool},
+};
+
+use gix::remote::Direction;
+use millwright_model::{digest::GitId, resource::RefSpec, template::nearest, time::Timestamp};
+
+/// Why a repository cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MirrorFailed {
+    /// The local copy.
+    #[error("cannot open the mirror: {0}")]
+    Open(String),
+    /// The remote.
+    #[error("cannot fetch from {url}: {why}")]
+    Fetch {
+        /// Without credentials.
+        url: String,
+        /// The chain of causes.
+        why: String,
+    },
+    /// The ref.
+    #[error("{0}")]
+    Reference(String),
+    /// An object.
+    #[error("cannot read object {id}: {why}")]
+    Object {
+        /// Which.
+        id: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// A ref and what it means now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// As followed, such as `branch main`.
+    pub reference: String,
+    /// Its commit.
+    pub commit: GitId,
+    /// Author's name.
+    pub author: String,
+    /// First line of the message.
+    pub subject: String,
+    /// When it was committed.
+    pub committed_at: Timestamp,
+}
+
+/// One mirror.
+pub struct Mirror {
+    url: String,
+    repository: gix::ThreadSafeRepository,
+    /// One fetch at a time.
+    fetching: Mutex<()>,
+}
+
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mirror({})", without_credentials(&self.url))
+    }
+}
+
+/// A URL as it may be shown.
+pub fn without_credentials(url: &str) -> String {
+    match url.split_once("://").and_then(|(scheme, rest)| {
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (_, host) = authority.rsplit_once('@')?;
+        Some(format!("{scheme}://{host}/{path}"))
+    }) {
+        Some(clean) => clean,
+        None => url.to_owned(),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(&format!(": {next}"));
+        cause = next.source();
+    }
+    text
+}
+
+fn to_git(id: GitId) -> gix::ObjectId {
+    gix::ObjectId::Sha1(id.0)
+}
+
+/// The id of a git object.
+pub fn from_git(id: &gix::oid) -> GitId {
+    GitId::from_slice(id.as_bytes()).unwrap_or_default()
+}
+
+impl Mirror {
+    /// Opens the mirror, creating it when absent.
+    pub fn open(dir: &Path, url: &str) -> Result<Self, MirrorFailed> {
+        let failed = |error: &dyn std::error::Error| MirrorFailed::Open(chain(error));
+        let repository = if dir.exists() {
+            gix::open(dir).map_err(|e| failed(&e))?
+        } else {
+            gix::init_bare(dir).map_err(|e| failed(&e))?
+        };
+        Ok(Self {
+            url: url.to_owned(),
+            repository: repository.into_sync(),
+            fetching: Mutex::new(()),
+        })
+    }
+
+    /// The remote.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn local(&self) -> gix::Repository {
+        self.repository.to_thread_local()
+    }
+
+    /// Fetches all branches and tags.
+    pub fn fetch(&self) -> Result<(), MirrorFailed> {
+        let _one_at_a_time = self.fetching.lock().expect("nothing panics while holding it");
+        let failed = |error: &dyn std::error::Error| MirrorFailed::Fetch {
+            url: without_credentials(&self.url),
+            why: chain(error),
+        };
+        let mut repository = self.local();
+        repository.committer_or_set_generic_fallback().map_err(|e| failed(&e))?;
+        let refspecs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+        let remote = repository
+            .remote_at(self.url.as_str())
+            .map_err(|e| failed(&e))?
+            .with_refspecs(refspecs, Direction::Fetch)
+            .map_err(|e| failed(&e))?;
+        let connection = remote.connect(Direction::Fetch).map_err(|e| failed(&e))?;
+        connection
+            .prepare_fetch(gix::progress::Discard, gix::remote::ref_map::Options::default())
+            .map_err(|e| failed(&e))?
+            .receive(gix::progress::Discard, &AtomicBool::new(false))
+            .map_err(|e| failed(&e))?;
+        Ok(())
+    }
+
+    /// Whether the commit is here.
+    pub fn has_commit(&self, commit: GitId) -> bool {
+        self.local().find_commit(to_git(commit)).is_ok()
+    }
+
+    /// What a ref means in the mirror now.
+    pub fn resolve(&self, reference: &RefSpec) -> Result<Resolved, MirrorFailed> {
+        let repository = self.local();
+        let (text, id) = match reference {
+            RefSpec { branch: Some(name), .. } => {
+                (format!("branch {name}"), peeled(&repository, "heads", "branch", name)?)
+            }
+            RefSpec { tag: Some(name), .. } => {
+                (format!("tag {name}"), peeled(&repository, "tags", "tag", name)?)
+            }
+            RefSpec { semver: Some(range), .. } => highest(&repository, range)?,
+            RefSpec { commit: Some(commit), .. } => {
+                let id: GitId = commit
+                    .parse()
+                    .map_err(|_| MirrorFailed::Reference(format!("{commit:?} is no commit id")))?;
+                (format!("commit {}", id.short()), to_git(id))
+            }
+            RefSpec { .. } => return Err(MirrorFailed::Reference("no ref is set".to_owned())),
+        };
+        let failed = |why: String| MirrorFailed::Object { id: id.to_string(), why };
+        let commit = repository.find_commit(id).map_err(|e| failed(chain(&e)))?;
+        let author = commit.author().map_err(|e| failed(chain(&e)))?;
+        let subject = commit.message().map_err(|e| failed(chain(&e)))?.summary().to_string();
+        let seconds = commit.time().map_err(|e| failed(chain(&e)))?.seconds;
+        Ok(Resolved {
+            reference: text,
+            commit: from_git(&id),
+            author: author.name.to_string().chars().take(100).collect(),
+            subject: subject.chars().take(200).collect(),
+            committed_at: Timestamp(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000)),
+        })
+    }
+
+    /// Every file below a path of a commit: path relative to it, object id, kind.
+    pub fn files(
+        &self,
+        commit: GitId,
+        source: &str,
+    ) -> Result<Vec<(String, GitId, FileKind)>, MirrorFailed> {
+        let repository = self.local();
+        let failed = |error: &dyn std::error::Error| MirrorFailed::Object {
+            id: commit.to_string(),
+            why: chain(error),
+        };
+        let root = repository
+            .find_commit(to_git(commit))
+            .map_err(|e| failed(&e))?
+            .tree()
+            .map_err(|e| failed(&e))?;
+        let tree = if source.is_empty() {
+            root
+        } else {
+            let entry = root.lookup_entry_by_path(source).map_err(|e| failed(&e))?;
+            let Some(entry) = entry else { return Ok(Vec::new()) };
+            if !entry.mode().is_tree() {
+                let kind = FileKind::of(entry.mode());
+                return Ok(vec![(String::new(), from_git(entry.object_id().as_ref()), kind)]);
+            }
+            entry.object().map_err(|e| failed(&e))?.into_tree()
+        };
+        let records = tree.traverse().breadthfirst.files().map_err(|e| failed(&e))?;
+        let mut files: Vec<_> = records
+            .into_iter()
+            .filter(|record| !record.mode.is_tree())
+            .map(|record| {
+                let path = record.filepath.to_string();
+                (path, from_git(record.oid.as_ref()), FileKind::of(record.mode))
+            })
+            .collect();
+        files.sort();
+        Ok(files)
+    }
+
+    /// A reader of blobs; one per thread and job.
+    pub fn reader(&self) -> BlobReader {
+        BlobReader { repository: self.local() }
+    }
+}
+
+/// Reads blobs of one mirror.
+pub struct BlobReader {
+    repository: gix::Repository,
+}
+
+impl std::fmt::Debug for BlobReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BlobReader")
+    }
+}
+
+impl BlobReader {
+    /// The content of a blob.
+    pub fn read(&self, id: GitId) -> Result<Vec<u8>, MirrorFailed> {
+        let mut object = self
+            .repository
+            .find_object(to_git(id))
+            .map_err(|e| MirrorFailed::Object { id: id.to_string(), why: chain(&e) })?;
+        Ok(std::mem::take(&mut object.data))
+    }
+}
+
+/// What git says a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileKind {
+    /// A plain file.
+    Plain,
+    /// An executable file.
+    Executable,
+    /// A symbolic link.
+    Link,
+    /// A submodule.
+    Submodule,
+}
+
+impl FileKind {
+    fn of(mode: gix::objs::tree::EntryMode) -> Self {
+        if mode.is_link() {
+            FileKind::Link
+        } else if mode.is_commit() {
+            FileKind::Submodule
+        } else if mode.is_executable() {
+            FileKind::Executable
+        } else {
+            FileKind::Plain
+        }
+    }
+}
+
+fn names(repository: &gix::Repository, folder: &str) -> Vec<String> {
+    let prefix = format!("refs/{folder}/");
+    let Ok(platform) = repository.references() else { return Vec::new() };
+    let Ok(found) = platform.prefixed(prefix.as_str()) else { return Vec::new() };
+    found
+        .filter_map(Result::ok)
+        .filter_map(|r| r.name().as_bstr().to_string().strip_prefix(&prefix).map(str::to_owned))
+        .collect()
+}
+
+/// The commit of a branch or tag; annotated tags are peeled, so that a tag object's id never stands
+/// for a commit.
+fn peeled(
+    repository: &gix::Repository,
+    folder: &str,
+    what: &str,
+    name: &str,
+) -> Result<gix::ObjectId, MirrorFailed> {
+    let full = format!("refs/{folder}/{name}");
+    let unknown = || {
+        let known = names(repository, folder);
+        let hint = nearest(name, known.iter().map(String::as_str));
+        let hint = hint.map(|near| format!(", did you mean {near:?}?")).unwrap_or_default();
+        MirrorFailed::Reference(format!("the repository has no {what} {name:?}{hint}"))
+    };
+    let mut found = repository.find_reference(full.as_str()).map_err(|_| unknown())?;
+    let id = found.peel_to_id().map_err(|e| MirrorFailed::Reference(chain(&e)))?;
+    Ok(id.detach())
+}
+
+fn highest(
+    repository: &gix::Repository,
+    range: &str,
+) -> Result<(String, gix::ObjectId), MirrorFailed> {
+    let wanted = semver::VersionReq::parse(range)
+        .map_err(|error| MirrorFailed::Reference(format!("version range {range:?}: {error}")))?;
+    let best = names(repository, "tags")
+        .into_iter()
+        .filter_map(|tag| {
+            let version = semver::Version::parse(tag.strip_prefix('v').unwrap_or(&tag)).ok()?;
+            wanted.matches(&version).then_some((version, tag))
+        })
+        .max();
+    let Some((_, tag)) = best else {
+        return Err(MirrorFailed::Reference(format!("no tag matches the range {range:?}")));
+    };
+    let id = peeled(repository, "tags", "tag", &tag)?;
+    Ok((format!("tag {tag} ({range})"), id))
+}

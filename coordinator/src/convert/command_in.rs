@@ -1,0 +1,238 @@
+//! Commands from protobuf.
+
+use millwright_coordinator_domain::command::{
+    AdvanceRollout, AgentRef, Body, Bootstrap, Command, CreateToken, Finish, NodeRecord, PlanMember,
+    PlanStage, ResolveRelease, StartRollout, TokenRole, UseToken,
+};
+use millwright_model::{
+    digest::Digest,
+    generation::Epoch,
+    id::RequestId,
+    path::ManagedPath,
+    report::{GatewayFacts, Report},
+    resource::Resource,
+    time::Timestamp,
+};
+use millwright_proto::log::{self, command::Body as Wire};
+
+use super::{InvalidBytes, invalid};
+
+fn bad(why: impl ToString) -> InvalidBytes {
+    invalid("a command", why)
+}
+
+/// A command as it was stored.
+pub fn command_from_wire(wire: log::Command) -> Result<Command, InvalidBytes> {
+    let log::Command { request_id, at_ms, epoch, actor, reason, body } = wire;
+    let request_id: [u8; 16] =
+        request_id.try_into().map_err(|_| bad("the request id has not 16 bytes"))?;
+    Ok(Command {
+        request_id: RequestId(request_id),
+        at: Timestamp(at_ms),
+        epoch: Epoch(epoch),
+        actor,
+        reason,
+        body: body_in(body.ok_or_else(|| bad("it has no body"))?)?,
+    })
+}
+
+fn key(bytes: &[u8]) -> Result<[u8; 32], InvalidBytes> {
+    bytes.try_into().map_err(|_| bad("a digest has not 32 bytes"))
+}
+
+fn body_in(body: Wire) -> Result<Body, InvalidBytes> {
+    Ok(match body {
+        Wire::Bootstrap(boot) => Body::Bootstrap(bootstrap_in(boot)?),
+        Wire::PutResources(log::PutResources { resources }) => Body::PutResources {
+            resources: resources
+                .iter()
+                .map(|resource| Resource::from_json(&resource.json).map_err(bad))
+                .collect::<Result<_, _>>()?,
+        },
+        Wire::DeleteResource(log::DeleteResource { kind, name }) => {
+            Body::DeleteResource { kind: kind.parse().map_err(bad)?, name }
+        }
+        Wire::CreateToken(token) => Body::CreateToken(create_token_in(token)?),
+        Wire::UseToken(token) => Body::UseToken(use_token_in(token)?),
+        Wire::RevokeToken(log::RevokeToken { id }) => Body::RevokeToken { id },
+        Wire::RevokeAgent(log::RevokeAgent { gateway, member, ban }) => Body::RevokeAgent {
+            gateway: gateway.parse().map_err(bad)?,
+            member: member.parse().map_err(bad)?,
+            ban,
+        },
+        Wire::ResolveRelease(release) => Body::ResolveRelease(release_in(release)?),
+        Wire::ReleaseFailed(log::ReleaseFailed { repository, message }) => {
+            Body::ReleaseFailed { repository: repository.parse().map_err(bad)?, message }
+        }
+        Wire::StartRollout(start) => Body::StartRollout(start_in(start)?),
+        Wire::AdvanceRollout(advance) => Body::AdvanceRollout(advance_in(advance)?),
+        Wire::RecordReports(log::RecordReports { reports }) => Body::RecordReports {
+            reports: reports
+                .into_iter()
+                .map(|report| Report::try_from(report).map_err(bad))
+                .collect::<Result<_, _>>()?,
+        },
+        Wire::RecordPresence(presence) => presence_in(presence)?,
+        Wire::NodeLost(log::NodeLost { node }) => Body::NodeLost { node },
+        Wire::PutNode(log::PutNode { node, key_digest, version }) => {
+            let (id, node) = node_in(node, &key_digest, version)?;
+            Body::PutNode { id, node }
+        }
+    })
+}
+
+fn node_in(
+    info: Option<log::NodeInfo>,
+    key_digest: &[u8],
+    version: String,
+) -> Result<(u64, NodeRecord), InvalidBytes> {
+    let log::NodeInfo { id, name, api_address, peer_address } =
+        info.ok_or_else(|| bad("it names no node"))?;
+    let name = name.parse().map_err(bad)?;
+    let key_digest = key(key_digest)?;
+    Ok((id, NodeRecord { name, api_address, peer_address, version, key_digest }))
+}
+
+fn bootstrap_in(boot: log::Bootstrap) -> Result<Bootstrap, InvalidBytes> {
+    let log::Bootstrap {
+        cluster_id,
+        ca_pem,
+        sealed_ca_key,
+        node,
+        operator,
+        operator_key,
+        node_key,
+        node_version,
+    } = boot;
+    let (node_id, node) = node_in(node, &node_key, node_version)?;
+    Ok(Bootstrap {
+        cluster_id: cluster_id.parse().map_err(bad)?,
+        ca_pem,
+        sealed_ca_key,
+        node_id,
+        node,
+        operator: operator.parse().map_err(bad)?,
+        operator_key: key(&operator_key)?,
+    })
+}
+
+fn create_token_in(token: log::CreateToken) -> Result<CreateToken, InvalidBytes> {
+    let log::CreateToken { id, secret_digest, role, name, member, expires_at_ms } = token;
+    Ok(CreateToken {
+        id,
+        secret_digest: key(&secret_digest)?,
+        role: TokenRole::parse(&role).ok_or_else(|| bad("unknown token role"))?,
+        name,
+        member: member.parse().map_err(bad)?,
+        expires_at: Timestamp(expires_at_ms),
+    })
+}
+
+fn use_token_in(token: log::UseToken) -> Result<UseToken, InvalidBytes> {
+    let log::UseToken { id, secret_digest, name, member, key_digest, role: _ } = token;
+    Ok(UseToken {
+        id,
+        secret_digest: key(&secret_digest)?,
+        name,
+        member: member.parse().map_err(bad)?,
+        key_digest: key(&key_digest)?,
+    })
+}
+
+fn release_in(release: log::ResolveRelease) -> Result<ResolveRelease, InvalidBytes> {
+    let log::ResolveRelease { repository, reference, commit, author, subject, committed_at_ms } =
+        release;
+    Ok(ResolveRelease {
+        repository: repository.parse().map_err(bad)?,
+        reference,
+        commit: commit.parse().map_err(bad)?,
+        author,
+        subject,
+        committed_at: Timestamp(committed_at_ms),
+    })
+}
+
+fn start_in(start: log::StartRollout) -> Result<StartRollout, InvalidBytes> {
+    let log::StartRollout {
+        rollout: _,
+        fleet,
+        repository,
+        commit,
+        reference,
+        stages,
+        members,
+        plan_hash,
+        fleet_version,
+        supersedes: _,
+    } = start;
+    Ok(StartRollout {
+        fleet: fleet.parse().map_err(bad)?,
+        repository: repository.parse().map_err(bad)?,
+        commit: commit.parse().map_err(bad)?,
+        reference,
+        stages: stages
+            .into_iter()
+            .map(|log::PlanStage { name, max_concurrent }| PlanStage { name, max_concurrent })
+            .collect(),
+        members: members.into_iter().map(member_in).collect::<Result<_, _>>()?,
+        plan_hash: Digest::from_slice(&plan_hash).map_err(bad)?,
+        seen: fleet_version,
+    })
+}
+
+fn member_in(member: log::PlanMember) -> Result<PlanMember, InvalidBytes> {
+    let log::PlanMember { gateway, manifest, render_json, stage, files: _, bytes: _, roots } =
+        member;
+    Ok(PlanMember {
+        gateway: gateway.parse().map_err(bad)?,
+        manifest: Digest::from_slice(&manifest).map_err(bad)?,
+        render: serde_json::from_slice(&render_json).map_err(bad)?,
+        stage,
+        roots: roots
+            .iter()
+            .map(|root| ManagedPath::parse(root).map_err(bad))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn advance_in(advance: log::AdvanceRollout) -> Result<AdvanceRollout, InvalidBytes> {
+    let log::AdvanceRollout { rollout, seen, assign, finish, message: _ } = advance;
+    Ok(AdvanceRollout {
+        rollout: rollout.parse().map_err(bad)?,
+        seen,
+        assign: assign.iter().map(|g| g.parse().map_err(bad)).collect::<Result<_, _>>()?,
+        finish: match finish.as_str() {
+            "" => None,
+            "completed" => Some(Finish::Completed),
+            "failed" => Some(Finish::Failed),
+            other => return Err(bad(format!("unknown end of a rollout {other:?}"))),
+        },
+    })
+}
+
+fn presence_in(presence: log::RecordPresence) -> Result<Body, InvalidBytes> {
+    let log::RecordPresence { node, full, connected, lost } = presence;
+    let connected = connected.into_iter().map(agent_in).collect::<Result<_, _>>()?;
+    let lost = lost.into_iter().map(|agent| {
+        let agent = agent_in(agent)?;
+        Ok((agent.gateway, agent.member))
+    });
+    Ok(Body::RecordPresence {
+        node,
+        full,
+        connected,
+        lost: lost.collect::<Result<_, InvalidBytes>>()?,
+    })
+}
+
+fn agent_in(agent: log::AgentRef) -> Result<AgentRef, InvalidBytes> {
+    let log::AgentRef { gateway, member, version, address, facts, instance } = agent;
+    Ok(AgentRef {
+        gateway: gateway.parse().map_err(bad)?,
+        member: member.parse().map_err(bad)?,
+        version,
+        address,
+        facts: facts.map(GatewayFacts::from).unwrap_or_default(),
+        instance,
+    })
+}

@@ -1,0 +1,203 @@
+//! Commands to protobuf.
+
+use millwright_coordinator_domain::command::{
+    AdvanceRollout, AgentRef, Body, Bootstrap, Command, CreateToken, Finish, NodeRecord, PlanMember,
+    ResolveRelease, StartRollout, UseToken,
+};
+use millwright_proto::log::{self, command::Body as Wire};
+
+/// A command as it is stored.
+pub fn command_to_wire(command: &Command) -> log::Command {
+    let Command { request_id, at, epoch, actor, reason, body } = command;
+    log::Command {
+        request_id: request_id.0.to_vec(),
+        at_ms: at.0,
+        epoch: epoch.0,
+        actor: actor.clone(),
+        reason: reason.clone(),
+        body: Some(body_out(body)),
+    }
+}
+
+fn body_out(body: &Body) -> Wire {
+    match body {
+        Body::Bootstrap(boot) => Wire::Bootstrap(bootstrap_out(boot)),
+        Body::PutResources { resources } => Wire::PutResources(log::PutResources {
+            resources: resources
+                .iter()
+                .map(|resource| log::PutResource {
+                    kind: resource.kind().to_string(),
+                    name: resource.name().to_owned(),
+                    json: resource.to_canonical_json(),
+                })
+                .collect(),
+        }),
+        Body::DeleteResource { kind, name } => Wire::DeleteResource(log::DeleteResource {
+            kind: kind.to_string(),
+            name: name.clone(),
+        }),
+        Body::CreateToken(token) => Wire::CreateToken(create_token_out(token)),
+        Body::UseToken(token) => Wire::UseToken(use_token_out(token)),
+        Body::RevokeToken { id } => Wire::RevokeToken(log::RevokeToken { id: id.clone() }),
+        Body::RevokeAgent { gateway, member, ban } => Wire::RevokeAgent(log::RevokeAgent {
+            gateway: gateway.to_string(),
+            member: member.to_string(),
+            ban: *ban,
+        }),
+        Body::ResolveRelease(release) => Wire::ResolveRelease(release_out(release)),
+        Body::ReleaseFailed { repository, message } => Wire::ReleaseFailed(log::ReleaseFailed {
+            repository: repository.to_string(),
+            message: message.clone(),
+        }),
+        Body::StartRollout(start) => Wire::StartRollout(start_out(start)),
+        Body::AdvanceRollout(advance) => Wire::AdvanceRollout(advance_out(advance)),
+        Body::RecordReports { reports } => Wire::RecordReports(log::RecordReports {
+            reports: reports.iter().cloned().map(Into::into).collect(),
+        }),
+        Body::RecordPresence { node, full, connected, lost } => {
+            Wire::RecordPresence(log::RecordPresence {
+                node: *node,
+                full: *full,
+                connected: connected.iter().map(agent_out).collect(),
+                lost: lost
+                    .iter()
+                    .map(|(gateway, member)| log::AgentRef {
+                        gateway: gateway.to_string(),
+                        member: member.to_string(),
+                        ..log::AgentRef::default()
+                    })
+                    .collect(),
+            })
+        }
+        Body::NodeLost { node } => Wire::NodeLost(log::NodeLost { node: *node }),
+        Body::PutNode { id, node } => Wire::PutNode(log::PutNode {
+            node: Some(node_out(*id, node)),
+            key_digest: node.key_digest.to_vec(),
+            version: node.version.clone(),
+        }),
+    }
+}
+
+fn node_out(id: u64, node: &NodeRecord) -> log::NodeInfo {
+    log::NodeInfo {
+        id,
+        name: node.name.to_string(),
+        api_address: node.api_address.clone(),
+        peer_address: node.peer_address.clone(),
+    }
+}
+
+fn bootstrap_out(boot: &Bootstrap) -> log::Bootstrap {
+    let Bootstrap { cluster_id, ca_pem, sealed_ca_key, node_id, node, operator, operator_key } =
+        boot;
+    log::Bootstrap {
+        cluster_id: cluster_id.to_string(),
+        ca_pem: ca_pem.clone(),
+        sealed_ca_key: sealed_ca_key.clone(),
+        node: Some(node_out(*node_id, node)),
+        operator: operator.to_string(),
+        operator_key: operator_key.to_vec(),
+        node_key: node.key_digest.to_vec(),
+        node_version: node.version.clone(),
+    }
+}
+
+fn create_token_out(token: &CreateToken) -> log::CreateToken {
+    let CreateToken { id, secret_digest, role, name, member, expires_at } = token;
+    log::CreateToken {
+        id: id.clone(),
+        secret_digest: secret_digest.to_vec(),
+        role: role.as_str().to_owned(),
+        name: name.clone(),
+        member: member.to_string(),
+        expires_at_ms: expires_at.0,
+    }
+}
+
+fn use_token_out(token: &UseToken) -> log::UseToken {
+    let UseToken { id, secret_digest, name, member, key_digest } = token;
+    log::UseToken {
+        id: id.clone(),
+        secret_digest: secret_digest.to_vec(),
+        name: name.clone(),
+        member: member.to_string(),
+        key_digest: key_digest.to_vec(),
+        role: String::new(),
+    }
+}
+
+fn release_out(release: &ResolveRelease) -> log::ResolveRelease {
+    let ResolveRelease { repository, reference, commit, author, subject, committed_at } = release;
+    log::ResolveRelease {
+        repository: repository.to_string(),
+        reference: reference.clone(),
+        commit: commit.to_string(),
+        author: author.clone(),
+        subject: subject.clone(),
+        committed_at_ms: committed_at.0,
+    }
+}
+
+fn start_out(start: &StartRollout) -> log::StartRollout {
+    let StartRollout { fleet, repository, commit, reference, stages, members, plan_hash, seen } =
+        start;
+    log::StartRollout {
+        rollout: String::new(),
+        fleet: fleet.to_string(),
+        repository: repository.to_string(),
+        commit: commit.to_string(),
+        reference: reference.clone(),
+        stages: stages
+            .iter()
+            .map(|stage| log::PlanStage {
+                name: stage.name.clone(),
+                max_concurrent: stage.max_concurrent,
+            })
+            .collect(),
+        members: members.iter().map(member_out).collect(),
+        plan_hash: plan_hash.0.to_vec(),
+        fleet_version: *seen,
+        supersedes: String::new(),
+    }
+}
+
+fn member_out(member: &PlanMember) -> log::PlanMember {
+    let PlanMember { gateway, manifest, render, stage, roots } = member;
+    log::PlanMember {
+        gateway: gateway.to_string(),
+        manifest: manifest.0.to_vec(),
+        render_json: serde_json::to_vec(render).expect("a render spec has text keys only"),
+        stage: *stage,
+        files: 0,
+        bytes: 0,
+        roots: roots.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn advance_out(advance: &AdvanceRollout) -> log::AdvanceRollout {
+    let AdvanceRollout { rollout, seen, assign, finish } = advance;
+    let finish = match finish {
+        None => "",
+        Some(Finish::Completed) => "completed",
+        Some(Finish::Failed) => "failed",
+    };
+    log::AdvanceRollout {
+        rollout: rollout.to_string(),
+        seen: *seen,
+        assign: assign.iter().map(ToString::to_string).collect(),
+        finish: finish.to_owned(),
+        message: String::new(),
+    }
+}
+
+fn agent_out(agent: &AgentRef) -> log::AgentRef {
+    let AgentRef { gateway, member, version, address, facts, instance } = agent;
+    log::AgentRef {
+        gateway: gateway.to_string(),
+        member: member.to_string(),
+        version: version.clone(),
+        address: address.clone(),
+        facts: Some(facts.clone().into()),
+        instance: instance.clone(),
+    }
+}

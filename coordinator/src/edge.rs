@@ -1,0 +1,38 @@
+//! The only place of the coordinator that reads the clock and randomness for replicated state:
+//! every command gets its time and request id here.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use millwright_coordinator_domain::command::{Body, Command};
+use millwright_model::{id::RequestId, time::Timestamp};
+
+use crate::node::Shared;
+
+/// Milliseconds since the epoch, by this node's clock.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A fresh request id.
+pub fn request_id() -> RequestId {
+    RequestId(rand::random())
+}
+
+/// A command of this node itself.
+pub fn command(shared: &Shared, body: Body) -> Command {
+    let actor = format!("spiffe://{}/coordinator/{}", shared.cluster_id, shared.node_name);
+    command_of(shared, actor, String::new(), body)
+}
+
+/// A command that somebody asked for.
+pub fn command_of(shared: &Shared, actor: String, reason: String, body: Body) -> Command {
+    Command {
+        request_id: request_id(),
+        at: now(),
+        epoch: shared.consensus.state().state.epoch(),
+        actor,
+        reason,
+        body,
+    }
+}

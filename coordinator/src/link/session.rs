@@ -1,0 +1,95 @@
+//! What to do about each thing that happens on a stream: pure, so that it is tested without one.
+//! The task only obtains events and carries out what this returns.
+
+use millwright_model::{
+    assignment::Assignment,
+    generation::{Epoch, Generation},
+    report::{GatewayFacts, Phase, Report},
+};
+
+/// Something that happened on the stream.
+#[derive(Debug)]
+pub enum Event {
+    /// The agent introduced itself.
+    Hello {
+        /// Newest generation that it has dealt with.
+        handled: (Epoch, Generation),
+        /// What it sees of its gateway.
+        facts: GatewayFacts,
+    },
+    /// A heartbeat.
+    Heartbeat(u64),
+    /// A report.
+    Reported(Report),
+    /// Facts about the gateway.
+    Facts(GatewayFacts),
+    /// The agent has written an assignment down.
+    Received(Epoch, Generation),
+    /// The desired state, looked up because it may have changed.
+    Desired(Option<Assignment>),
+}
+
+/// Something to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send the assignment.
+    Assign(Assignment),
+    /// Acknowledge a heartbeat.
+    Beat(u64),
+    /// Put a report into the log; it is acknowledged once it is there.
+    Record(Report),
+    /// Acknowledge a report that need not be in the log.
+    Acknowledge(Report),
+    /// Tell the cluster of the agent and its gateway.
+    Announce(GatewayFacts),
+    /// The agent has taken over this generation.
+    Taken(Generation),
+}
+
+/// The state of one stream.
+#[derive(Debug, Default)]
+pub struct Session {
+    greeted: bool,
+    sent: Option<(Epoch, Generation)>,
+    facts: GatewayFacts,
+}
+
+impl Session {
+    /// Answers one event.
+    #[must_use]
+    pub fn step(&mut self, event: Event) -> Vec<Output> {
+        match event {
+            Event::Hello { handled, facts } => {
+                self.greeted = true;
+                // What it has handled need not be sent again; a report it still owes comes from
+                // its own queue.
+                self.sent = (handled.1 > Generation(0)).then_some(handled);
+                self.facts = facts.clone();
+                vec![Output::Announce(facts)]
+            }
+            Event::Heartbeat(sequence) => vec![Output::Beat(sequence)],
+            Event::Reported(report) => match report.phase {
+                // Steps in between are progress, not history.
+                Phase::Running { .. } => vec![Output::Acknowledge(report)],
+                Phase::Applied { .. } | Phase::Failed { .. } => vec![Output::Record(report)],
+            },
+            Event::Facts(facts) if facts == self.facts => Vec::new(),
+            Event::Facts(facts) => {
+                self.facts = facts.clone();
+                vec![Output::Announce(facts)]
+            }
+            Event::Received(_, generation) => vec![Output::Taken(generation)],
+            Event::Desired(None) => Vec::new(),
+            Event::Desired(Some(assignment)) => self.desired(assignment),
+        }
+    }
+
+    fn desired(&mut self, assignment: Assignment) -> Vec<Output> {
+        let wanted = (assignment.epoch, assignment.generation);
+        if !self.greeted || self.sent.is_some_and(|sent| sent >= wanted) {
+            return Vec::new();
+        }
+        self.sent = Some(wanted);
+        vec![Output::Assign(assignment)]
+    }
+}

@@ -1,0 +1,36 @@
+//! Between the state and the content: which remote a spec belongs to, and content errors as gRPC.
+
+use std::sync::Arc;
+
+use millwright_coordinator_domain::{State, render::RenderSpec};
+use millwright_model::manifest::Manifest;
+use millwright_proto::agent::FetchBatch;
+use tonic::Status;
+
+use crate::{content::ContentFailed, node::Shared};
+
+/// The manifest of a spec.
+pub async fn ensure(
+    shared: &Shared,
+    state: &State,
+    spec: &RenderSpec,
+) -> Result<Arc<Manifest>, Status> {
+    let repository = state.repositories().get(&spec.repository).ok_or_else(|| {
+        Status::not_found(format!("repository {} does not exist any more", spec.repository))
+    })?;
+    let url = &repository.resource.spec.url;
+    shared.content.ensure(url, spec).await.map_err(|error| failed(&error))
+}
+
+/// A batch or its error for the wire.
+pub fn batch_out(batch: Result<FetchBatch, ContentFailed>) -> Result<FetchBatch, Status> {
+    batch.map_err(|error| failed(&error))
+}
+
+fn failed(error: &ContentFailed) -> Status {
+    match error {
+        ContentFailed::Mirror(_) => Status::unavailable(error.to_string()),
+        ContentFailed::Render(_) => Status::failed_precondition(error.to_string()),
+        ContentFailed::Job => Status::internal(error.to_string()),
+    }
+}
