@@ -1,0 +1,203 @@
+//! The command line of the agent.
+
+use std::{path::{Path, PathBuf}, sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand, ValueEnum};
+use millwright_certs::{identity::Identity, store::CredentialStore, token::JoinToken};
+use tokio::sync::{mpsc, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::Config,
+    connect::{self, Connection, Wires},
+    effect::Tools,
+    enrol,
+    gateway::Gateway,
+    runner::{self, Runner},
+    state::StateDir,
+};
+
+/// A job in hand may take this long to end when the agent is asked to stop.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// A Millwright agent: keeps one Ignition gateway at the commit it is told.
+#[derive(Debug, Parser)]
+#[command(name = "millwright-agent", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How log lines look.
+    #[arg(long, global = true, value_enum, default_value = "human")]
+    log_format: LogFormat,
+    /// End when standard input closes, for programs that start agents.
+    #[arg(long, global = true, hide = true)]
+    until_stdin_closes: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  millwright-agent enrol --dir /var/lib/millwright-agent --token mwj1.… --gateway line1 \\
+      --coordinator 10.0.0.1:7700 --data-dir /usr/local/bin/ignition/data \\
+      --gateway-url http://localhost:8088 --gateway-token-file /etc/millwright/gateway-token
+  millwright-agent run --dir /var/lib/millwright-agent";
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Enrol this agent with a token from `millctl token create agent`.
+    Enrol {
+        /// Folder of the agent; created. Must be on the file system of the data directory.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The join token.
+        #[arg(long, env = "MILLWRIGHT_TOKEN", hide_env_values = true)]
+        token: String,
+        /// Name of the gateway.
+        #[arg(long)]
+        gateway: String,
+        /// Which node of it: single, master or backup.
+        #[arg(long, default_value = "single")]
+        member: String,
+        /// API address of a coordinator; may be repeated.
+        #[arg(long = "coordinator", required = true)]
+        coordinators: Vec<String>,
+        /// Data directory of the gateway.
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// Web server of the gateway.
+        #[arg(long)]
+        gateway_url: String,
+        /// File with an API token of the gateway, name:key.
+        #[arg(long)]
+        gateway_token_file: PathBuf,
+    },
+    /// Run the agent of a folder.
+    Run {
+        /// Folder made by `enrol`.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+/// Sets logging up and carries the command out.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    logging(cli.log_format);
+    millwright_certs::install_crypto_provider();
+    match cli.command {
+        Command::Enrol {
+            dir,
+            token,
+            gateway,
+            member,
+            coordinators,
+            data_dir,
+            gateway_url,
+            gateway_token_file,
+        } => {
+            let token: JoinToken = token.parse().context("--token")?;
+            enrol::enrol(enrol::Request {
+                dir: &dir,
+                gateway: &gateway,
+                member: &member,
+                token: &token,
+                coordinators: &coordinators,
+                data_dir: &data_dir,
+                url: &gateway_url,
+                token_file: &gateway_token_file,
+            })
+            .await
+        }
+        Command::Run { dir } => serve(&dir, cli.until_stdin_closes).await,
+    }
+}
+
+async fn serve(dir: &Path, until_stdin_closes: bool) -> anyhow::Result<()> {
+    let config = Arc::new(Config::load(&dir.join("agent.toml"))?);
+    let store = CredentialStore::load_dir(&dir.join("identity")).context("identity")?;
+    let Identity::Agent { member, .. } = store.identity().clone() else {
+        bail!("{} is no agent's identity", store.identity());
+    };
+    let state = StateDir::open(dir)?;
+    let gateway = Gateway::new(&config.gateway.url, &config.gateway.token_file)?;
+    let identity_dir = dir.join("identity");
+    let (connection, coordinators) =
+        Connection::new(store.clone(), Some(identity_dir.clone()), config.coordinators.clone());
+    let tools = Tools { config: Arc::clone(&config), gateway, coordinators, state };
+    let (assignment_tx, assignment) = watch::channel(None);
+    let (reports, reports_rx) = watch::channel(tools.state.reports()?);
+    let (handled, handled_rx) = watch::channel(tools.state.handled()?);
+    let (acknowledged_tx, acknowledged) = mpsc::channel(16);
+    let (facts_tx, facts) = watch::channel(tools.gateway.facts().await);
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let wires = Wires {
+        assignment: assignment_tx,
+        reports: reports_rx,
+        acknowledged: acknowledged_tx,
+        handled: handled_rx,
+        facts,
+    };
+    let connected = stop.child_token();
+    tasks.spawn(connection.run(wires, connected.clone()));
+    tasks.spawn(connect::keep_renewed(
+        store,
+        identity_dir,
+        config.coordinators.clone(),
+        stop.clone(),
+    ));
+    tasks.spawn(runner::watch_facts(Arc::new(tools.clone()), facts_tx, stop.clone()));
+    let runner = Runner { tools, member, assignment, reports, acknowledged, handled };
+    let running = tasks.spawn(runner.run(stop.clone()));
+    tokio::pin!(running);
+    tokio::select! {
+        ended = &mut running => return ended?,
+        () = asked_to_stop(until_stdin_closes) => {}
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+    // A job in hand is finished: half-done work would only be repeated after the restart.
+    match tokio::time::timeout(GRACE, running).await {
+        Ok(ended) => ended?,
+        Err(_) => bail!("the job in hand did not end in time; it goes on after the restart"),
+    }
+}
+
+/// SIGTERM, SIGINT, or the end of standard input when that was asked for.
+async fn asked_to_stop(until_stdin_closes: bool) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let term = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let stdin = async {
+        if !until_stdin_closes {
+            std::future::pending::<()>().await;
+        }
+        let read = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        let _closed = read.await;
+    };
+    tokio::select! {
+        () = term => {}
+        _ = tokio::signal::ctrl_c() => {}
+        () = stdin => {}
+    }
+}
+
+fn logging(format: LogFormat) {
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Human => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

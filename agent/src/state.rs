@@ -1,0 +1,159 @@
+//! What the agent remembers on disk: what it has handled, what it wrote (the ledger), the manifest it
+//! applied, reports not acknowledged yet, digests of files it has read.
+
+use std::{collections::BTreeSet, path::{Path, PathBuf}};
+
+use millwright_model::{
+    assignment::Assignment,
+    digest::Digest,
+    manifest::{FileEntry, Manifest},
+    path::ManagedPath,
+    report::Report,
+};
+use millwright_proto::{agent::ManifestPart, common};
+use prost::Message;
+use serde::{Deserialize, Serialize};
+
+use crate::fs::{self, Done, Inventory};
+
+/// Reports kept while no coordinator takes them.
+const REPORTS_MAX: usize = 64;
+
+/// What has been handled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Handled {
+    /// Life of the cluster.
+    pub epoch: u64,
+    /// Version of the assignment.
+    pub generation: u64,
+}
+
+/// The state folder.
+#[derive(Debug, Clone)]
+pub struct StateDir {
+    dir: PathBuf,
+}
+
+impl StateDir {
+    /// Opens the folder, creating it when absent.
+    pub fn open(dir: &Path) -> Done<Self> {
+        fs::make_dir(&dir.join("state"))?;
+        Ok(Self { dir: dir.join("state") })
+    }
+
+    fn json<T: for<'a> Deserialize<'a> + Default>(&self, name: &str) -> Done<T> {
+        let bytes = fs::read_if_there(&self.dir.join(name))?;
+        // A damaged file of ours is the same as none: it costs work, not safety, except for the
+        // ledger and what was handled, which are written before they matter.
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+    }
+
+    fn keep<T: Serialize>(&self, name: &str, value: &T) -> Done<()> {
+        let bytes = serde_json::to_vec(value).expect("plain values with text keys");
+        fs::replace(&self.dir.join(name), &bytes)
+    }
+
+    /// What has been handled.
+    pub fn handled(&self) -> Done<Handled> {
+        self.json("handled.json")
+    }
+
+    /// Remembers what has been handled.
+    pub fn keep_handled(&self, handled: Handled) -> Done<()> {
+        self.keep("handled.json", &handled)
+    }
+
+    /// The assignment in hand, if one was not finished.
+    pub fn in_hand(&self) -> Done<Option<Assignment>> {
+        let bytes = fs::read_if_there(&self.dir.join("assignment.pb"))?;
+        let wire = bytes.and_then(|bytes| common::Assignment::decode(bytes.as_slice()).ok());
+        Ok(wire.and_then(|wire| Assignment::try_from(wire).ok()))
+    }
+
+    /// Remembers the assignment in hand.
+    pub fn keep_in_hand(&self, assignment: Option<&Assignment>) -> Done<()> {
+        let bytes = assignment
+            .map(|assignment| common::Assignment::from(assignment.clone()).encode_to_vec())
+            .unwrap_or_default();
+        fs::replace(&self.dir.join("assignment.pb"), &bytes)
+    }
+
+    /// Every path that an apply of ours wrote and that may still be there.
+    pub fn ledger(&self) -> Done<BTreeSet<ManagedPath>> {
+        self.json("ledger.json")
+    }
+
+    /// Remembers the ledger.
+    pub fn keep_ledger(&self, ledger: &BTreeSet<ManagedPath>) -> Done<()> {
+        self.keep("ledger.json", ledger)
+    }
+
+    /// The manifest that was applied last.
+    pub fn manifest(&self) -> Done<Option<Manifest>> {
+        let bytes = fs::read_if_there(&self.dir.join("manifest.pb"))?;
+        let part = bytes.and_then(|bytes| ManifestPart::decode(bytes.as_slice()).ok());
+        Ok(part.and_then(|part| {
+            let files: Result<Vec<FileEntry>, _> =
+                part.files.into_iter().map(TryInto::try_into).collect();
+            let roots: Result<Vec<ManagedPath>, _> =
+                part.roots.iter().map(|root| ManagedPath::parse(root)).collect();
+            Manifest::new(roots.ok()?, files.ok()?).ok()
+        }))
+    }
+
+    /// Remembers the manifest that was applied.
+    pub fn keep_manifest(&self, manifest: &Manifest) -> Done<()> {
+        let part = ManifestPart {
+            delta: false,
+            removed: Vec::new(),
+            files: manifest.files().iter().cloned().map(Into::into).collect(),
+            roots: manifest.roots().iter().map(ToString::to_string).collect(),
+        };
+        fs::replace(&self.dir.join("manifest.pb"), &part.encode_to_vec())
+    }
+
+    /// Reports that no coordinator has acknowledged, oldest first.
+    pub fn reports(&self) -> Done<Vec<Report>> {
+        let encoded: Vec<Vec<u8>> = self.json("reports.json")?;
+        let decode = |bytes: &Vec<u8>| {
+            let wire = common::Report::decode(bytes.as_slice()).ok()?;
+            Report::try_from(wire).ok()
+        };
+        Ok(encoded.iter().filter_map(decode).collect())
+    }
+
+    /// Remembers reports; the oldest go when there are too many.
+    pub fn keep_reports(&self, reports: &[Report]) -> Done<()> {
+        let from = reports.len().saturating_sub(REPORTS_MAX);
+        let encoded: Vec<Vec<u8>> = reports[from..]
+            .iter()
+            .map(|report| common::Report::from(report.clone()).encode_to_vec())
+            .collect();
+        self.keep("reports.json", &encoded)
+    }
+
+    /// Digests of files.
+    pub fn inventory(&self) -> Done<Inventory> {
+        self.json("inventory.json")
+    }
+
+    /// Remembers digests of files.
+    pub fn keep_inventory(&self, inventory: &Inventory) -> Done<()> {
+        self.keep("inventory.json", inventory)
+    }
+
+    /// Where a blob waits.
+    pub fn blob(&self, digest: &Digest) -> PathBuf {
+        self.blobs().join(digest.to_string())
+    }
+
+    /// The folder of blobs.
+    pub fn blobs(&self) -> PathBuf {
+        self.dir.join("blobs")
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+}
