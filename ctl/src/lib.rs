@@ -1,1 +1,8 @@
-//! Placeholder.
+//! `millctl`: asks any coordinator, shows what it says. It decides nothing about the fleet.
+
+pub mod cli;
+pub mod client;
+pub mod command;
+pub mod context;
+pub mod error;
+pub mod output;
