@@ -1,0 +1,93 @@
+//! Child processes that end with us: each is killed when dropped, and ends by itself when its
+//! standard input closes, which happens even if we are killed.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, bail};
+use tokio::process::{Child, Command};
+
+/// A running program.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+}
+
+impl Process {
+    /// Starts a program that understands `--until-stdin-closes`; its log goes to a file.
+    pub fn start(name: &str, program: &str, args: &[&str], log: &Path) -> anyhow::Result<Self> {
+        let out = File::options().create(true).append(true).open(log)?;
+        let child = Command::new(binary(program)?)
+            .args(args)
+            .arg("--until-stdin-closes")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(out)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {program}"))?;
+        Ok(Self { name: name.to_owned(), child })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// SIGKILL, as a power cut would.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill().await.with_context(|| format!("cannot kill {}", self.name))
+    }
+}
+
+/// Runs a program to its end and returns what it printed.
+pub async fn run(program: &Path, args: &[&str]) -> anyhow::Result<String> {
+    let done = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    if !done.status.success() {
+        let why = String::from_utf8_lossy(&done.stderr);
+        bail!("{} {}: {}", program.display(), args.join(" "), why.trim());
+    }
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+/// Where a program of this workspace is: beside us, or one folder up when we are a test.
+pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let found = own.ancestors().skip(1).take(2).map(|dir| dir.join(name)).find(|path| path.is_file());
+    found.with_context(|| format!("the program {name} has not been built"))
+}
+
+/// Builds the programs that are started as processes, in the profile that we were built in. Cargo
+/// does nothing when they are there already.
+pub fn build_programs() -> anyhow::Result<()> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut command = std::process::Command::new(cargo);
+    command.args(["build", "--quiet", "--locked"]);
+    for package in ["millwright-coordinator", "millwright-agent", "millctl"] {
+        command.args(["-p", package]);
+    }
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let done = command.current_dir(root).status().context("cannot run cargo")?;
+    if !done.success() {
+        bail!("cargo could not build the programs");
+    }
+    Ok(())
+}
+
+/// A port that is free now on loopback.
+pub fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
