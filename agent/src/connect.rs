@@ -132,7 +132,7 @@ impl Connection {
 
     async fn open(&self, address: &str) -> Result<Channel, String> {
         let store = self.store.clone();
-        Endpoint::from_shared(format!("https://{address}"))
+        Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| error.to_string())?
             .connect_timeout(Duration::from_secs(5))
             .http2_keep_alive_interval(Duration::from_secs(20))
@@ -261,7 +261,7 @@ impl Connection {
     /// Works with an expired certificate too: the request is signed by the registered key.
     async fn renew(&self, address: &str) -> anyhow::Result<()> {
         let tls = pinned_client_config(self.store.ca_fingerprint());
-        let channel = Endpoint::from_shared(format!("https://{address}"))?
+        let channel = Endpoint::from_shared(format!("http://{address}"))?
             .connect_timeout(Duration::from_secs(5))
             .connect_with_connector(Connector::new(Arc::new(move || Arc::clone(&tls))))
             .await?;

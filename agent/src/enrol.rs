@@ -44,7 +44,7 @@ pub async fn buy(
     let mut last = String::from("no coordinator is named");
     for address in coordinators {
         let tls = pinned_client_config(*token.ca_fingerprint());
-        let channel = Endpoint::from_shared(format!("https://{address}"))?
+        let channel = Endpoint::from_shared(format!("http://{address}"))?
             .connect_with_connector(Connector::new(Arc::new(move || Arc::clone(&tls))))
             .await;
         let channel = match channel {

@@ -31,7 +31,8 @@ const HANDSHAKES_MAX: usize = 128;
 /// Yields the newest TLS settings for a new connection.
 pub type Provider<T> = Arc<dyn Fn() -> Arc<T> + Send + Sync>;
 
-/// Opens TLS connections to coordinators, for `Endpoint::connect_with_connector`.
+/// Opens TLS connections to coordinators, for `Endpoint::connect_with_connector`. The endpoint's
+/// scheme must be `http`: with `https` the gRPC library would insist on its own TLS.
 #[derive(Clone)]
 pub struct Connector {
     provider: Provider<ClientConfig>,

@@ -56,8 +56,8 @@ impl Peers {
 
 /// A channel that connects when first used and presents the newest certificate of `store`.
 pub fn lazy_channel(store: &CredentialStore, address: &str) -> Channel {
-    let endpoint = Endpoint::from_shared(format!("https://{address}"))
-        .unwrap_or_else(|_| Endpoint::from_static("https://invalid.invalid"))
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .unwrap_or_else(|_| Endpoint::from_static("http://invalid.invalid"))
         .connect_timeout(Duration::from_secs(2))
         .http2_keep_alive_interval(Duration::from_secs(10))
         .keep_alive_timeout(Duration::from_secs(5))

@@ -202,7 +202,7 @@ pub async fn join(place: &Place<'_>, token: &JoinToken, coordinator: &str) -> an
     let Place { dir, node, listen, life } = place;
     fresh(dir)?;
     let tls = pinned_client_config(*token.ca_fingerprint());
-    let channel = Endpoint::from_shared(format!("https://{coordinator}"))?
+    let channel = Endpoint::from_shared(format!("http://{coordinator}"))?
         .connect_with_connector(Connector::new(Arc::new(move || Arc::clone(&tls))))
         .await
         .with_context(|| format!("cannot reach the coordinator at {coordinator}"))?;

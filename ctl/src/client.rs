@@ -40,7 +40,7 @@ impl Client {
         let mut last = String::new();
         for address in self.context.coordinators.clone() {
             let store = self.context.store.clone();
-            let endpoint = Endpoint::from_shared(format!("https://{address}"))
+            let endpoint = Endpoint::from_shared(format!("http://{address}"))
                 .map_err(|error| Error::new(Kind::Usage, format!("{address}: {error}")))?
                 .connect_timeout(CONNECT)
                 .timeout(REQUEST);
