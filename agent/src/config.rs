@@ -53,7 +53,8 @@ impl Config {
         if config.coordinators.is_empty() {
             faults.push("coordinators: none is named");
         }
-        if !config.gateway.url.starts_with("http://") && !config.gateway.url.starts_with("https://") {
+        if !config.gateway.url.starts_with("http://") && !config.gateway.url.starts_with("https://")
+        {
             faults.push("gateway.url: begins with neither http:// nor https://");
         }
         if !config.gateway.data_dir.is_absolute() {

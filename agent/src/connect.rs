@@ -8,7 +8,10 @@ use std::{
 };
 
 use millwright_certs::{connect::Connector, store::CredentialStore, tls::pinned_client_config};
-use millwright_model::{assignment::Assignment, report::{GatewayFacts, Report}};
+use millwright_model::{
+    assignment::Assignment,
+    report::{GatewayFacts, Report},
+};
 use millwright_proto::agent::{
     AgentMessage, Heartbeat, Hello, Received, RenewRequest, agent_message::Message as Out,
     agent_service_client::AgentServiceClient, coordinator_message::Message as In,
@@ -229,10 +232,8 @@ impl Connection {
             Some(In::Assignment(wire)) => {
                 let assignment = Assignment::try_from(wire)
                     .map_err(|error| Ended::Broken(format!("a bad assignment: {error}")))?;
-                let received = Received {
-                    generation: assignment.generation.0,
-                    epoch: assignment.epoch.0,
-                };
+                let received =
+                    Received { generation: assignment.generation.0, epoch: assignment.epoch.0 };
                 wires.assignment.send_replace(Some(assignment));
                 send(tx, Out::Received(received)).await
             }
@@ -254,7 +255,11 @@ impl Connection {
         }
         match self.renew(address).await {
             Ok(()) => tracing::info!("renewed the certificate"),
-            Err(error) => tracing::warn!(address, error = format!("{error:#}"), "cannot renew the certificate"),
+            Err(error) => tracing::warn!(
+                address,
+                error = format!("{error:#}"),
+                "cannot renew the certificate"
+            ),
         }
     }
 

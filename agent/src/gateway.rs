@@ -106,7 +106,10 @@ impl Gateway {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > BODY_BYTES_MAX {
-                return Err(trouble(FailureKind::Internal, format!("{path}: the answer is too large")));
+                return Err(trouble(
+                    FailureKind::Internal,
+                    format!("{path}: the answer is too large"),
+                ));
             }
             body.extend_from_slice(&chunk);
         }
@@ -126,7 +129,9 @@ impl Gateway {
             )),
             403 => Err(trouble(
                 FailureKind::Unauthorized,
-                format!("the token may not use {path}: its security level is too low, the gateway's read or write permissions do not include it, or it needs https"),
+                format!(
+                    "the token may not use {path}: its security level is too low, the gateway's read or write permissions do not include it, or it needs https"
+                ),
             )),
             503 => Err(trouble(
                 FailureKind::GatewayNotRunning,
@@ -159,7 +164,8 @@ impl Gateway {
 
     /// What the agent reports of its gateway; never fails, trouble is a state too.
     pub async fn facts(&self) -> GatewayFacts {
-        let mut facts = GatewayFacts { os: std::env::consts::OS.to_owned(), ..GatewayFacts::default() };
+        let mut facts =
+            GatewayFacts { os: std::env::consts::OS.to_owned(), ..GatewayFacts::default() };
         facts.state = match self.state().await {
             Ok(state) => state,
             Err(trouble) if trouble.kind == FailureKind::GatewayUnreachable => "UNREACHABLE".into(),
@@ -220,7 +226,8 @@ impl Gateway {
                 Err(_) => {}
             }
             if Instant::now() >= deadline {
-                let message = format!("the {kind:?} scan did not end in time; its state is unknown");
+                let message =
+                    format!("the {kind:?} scan did not end in time; its state is unknown");
                 return Err(trouble(FailureKind::ScanTimeout, message));
             }
             tokio::time::sleep(pause).await;

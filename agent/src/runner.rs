@@ -1,7 +1,10 @@
 //! Takes the newest assignment and drives its job: every action is one effect, every effect one
 //! event, every event one step. An assignment that arrives meanwhile waits; only the newest counts.
 
-use std::{sync::Arc, time::{Instant, SystemTime, UNIX_EPOCH}};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 use millwright_agent_domain::job::{Action, Event, Job, Verdict};
 use millwright_model::{
@@ -91,7 +94,8 @@ impl Runner {
         let report = self.report(&work, verdict, began);
         match &report.phase {
             Phase::Failed { failures } => {
-                let why = failures.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("; ");
+                let why =
+                    failures.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("; ");
                 tracing::warn!(generation = report.generation.0, why, "failed");
             }
             Phase::Applied { .. } | Phase::Running { .. } => tracing::info!(
@@ -103,8 +107,7 @@ impl Runner {
                 "applied"
             ),
         }
-        let handled =
-            Handled { epoch: report.epoch.0, generation: report.generation.0 };
+        let handled = Handled { epoch: report.epoch.0, generation: report.generation.0 };
         let mut reports = self.reports.borrow().clone();
         reports.retain(|old| old.generation != report.generation);
         reports.push(report);
@@ -169,7 +172,8 @@ impl Runner {
     fn report(&self, work: &Work, verdict: Verdict, began: Instant) -> Report {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let ms =
+            |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Report {
             gateway: work.assignment.gateway.clone(),
             member: self.member,

@@ -1,7 +1,10 @@
 //! What the agent remembers on disk: what it has handled, what it wrote (the ledger), the manifest it
 //! applied, reports not acknowledged yet, digests of files it has read.
 
-use std::{collections::BTreeSet, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use millwright_model::{
     assignment::Assignment,

@@ -73,9 +73,10 @@ impl tower_service::Service<http::Uri> for Connector {
             // Not checked: a coordinator is believed for its identity. It only must be present.
             let name = ServerName::try_from("coordinator.millwright").map_err(io::Error::other)?;
             let handshake = TlsConnector::from(config).connect(name, tcp);
-            let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake)
-                .await
-                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake stalled"))??;
+            let stream =
+                tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await.map_err(|_| {
+                    io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake stalled")
+                })??;
             Ok(TokioIo::new(stream))
         })
     }

@@ -121,12 +121,21 @@ mod tests {
     #[test]
     fn identities_round_trip_and_nothing_else_passes() {
         for good in [
-            "spiffe://c1/coordinator/n1", "spiffe://c1/agent/GW_1/backup", "spiffe://c1/operator/ann",
+            "spiffe://c1/coordinator/n1",
+            "spiffe://c1/agent/GW_1/backup",
+            "spiffe://c1/operator/ann",
         ] {
             assert_eq!(good.parse::<Identity>().unwrap().to_string(), good);
         }
-        for bad in ["", "spiffe://c1", "spiffe://c1/agent/x", "https://c1/operator/a",
-            "spiffe://c1/operator/a/b", "spiffe://c1/root/a", "spiffe:///operator/a"] {
+        for bad in [
+            "",
+            "spiffe://c1",
+            "spiffe://c1/agent/x",
+            "https://c1/operator/a",
+            "spiffe://c1/operator/a/b",
+            "spiffe://c1/root/a",
+            "spiffe:///operator/a",
+        ] {
             assert!(bad.parse::<Identity>().is_err(), "{bad}");
         }
     }

@@ -9,18 +9,14 @@ use std::{
 };
 
 use millwright_model::id::ClusterId;
-use rustls::{
-    crypto::aws_lc_rs::sign::any_supported_type,
-    sign::CertifiedKey,
-};
+use rustls::{crypto::aws_lc_rs::sign::any_supported_type, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use x509_parser::parse_x509_certificate;
 
 use crate::{
     identity::{Identity, InvalidIdentity},
     key::{read_private, sha256, write_private},
-    renew,
-    tls,
+    renew, tls,
 };
 
 /// A certificate, key or CA that cannot be used.
@@ -193,8 +189,7 @@ impl CredentialStore {
 
     /// Sets the question that every handshake with a client certificate asks.
     pub fn set_revocation(&self, revocation: Revocation) {
-        *self.inner.revocation.write().expect("nothing panics while holding it") =
-            Some(revocation);
+        *self.inner.revocation.write().expect("nothing panics while holding it") = Some(revocation);
     }
 
     /// TLS for a server.

@@ -81,8 +81,7 @@ impl ResolvesClientCert for NewestCert {
 }
 
 pub(crate) fn server_config(store: &CredentialStore, auth: ClientAuth) -> Arc<ServerConfig> {
-    let builder =
-        WebPkiClientVerifier::builder_with_provider(roots(&store.inner.ca), provider());
+    let builder = WebPkiClientVerifier::builder_with_provider(roots(&store.inner.ca), provider());
     let chain = match auth {
         ClientAuth::Required => builder.build(),
         ClientAuth::Optional => builder.allow_unauthenticated().build(),
@@ -153,9 +152,10 @@ impl ServerVerifier {
         let roots = match &self.trust {
             Trust::Cluster { roots, .. } => roots,
             Trust::Fingerprint(fingerprint) => {
-                let ca = chain.iter().find(|cert| sha256(cert) == *fingerprint).ok_or_else(|| {
-                    refused("the server belongs to another cluster than the token".to_owned())
-                })?;
+                let ca =
+                    chain.iter().find(|cert| sha256(cert) == *fingerprint).ok_or_else(|| {
+                        refused("the server belongs to another cluster than the token".to_owned())
+                    })?;
                 pinned = self::roots(&ca.clone().into_owned());
                 &pinned
             }

@@ -169,7 +169,9 @@ async fn asked_to_stop(until_stdin_closes: bool) {
         if !until_stdin_closes {
             std::future::pending::<()>().await;
         }
-        let read = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        let read = tokio::task::spawn_blocking(|| {
+            std::io::copy(&mut std::io::stdin(), &mut std::io::sink())
+        });
         let _closed = read.await;
     };
     tokio::select! {

@@ -124,13 +124,18 @@ impl Config {
             faults: vec![error.to_string()],
         })?;
         let faults = config.faults();
-        if faults.is_empty() { Ok(config) } else { Err(InvalidConfig::Faults { path: shown, faults }) }
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(InvalidConfig::Faults { path: shown, faults })
+        }
     }
 
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let listen = &self.listen;
-        for (key, address) in [("api", &listen.api), ("peer", &listen.peer), ("http", &listen.http)] {
+        for (key, address) in [("api", &listen.api), ("peer", &listen.peer), ("http", &listen.http)]
+        {
             let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
             if port.is_none_or(|port| port == 0) {
                 faults.push(format!("listen.{key}: {address:?} is not host:port"));

@@ -13,6 +13,8 @@ pub mod membership;
 pub mod network;
 pub mod snapshot;
 pub mod state_machine;
+#[cfg(test)]
+mod suite;
 pub mod types;
 
 use std::{

@@ -37,7 +37,11 @@ async fn metrics(State(shared): State<Shared>) -> String {
         ("millwright_raft_applied_index", "Last applied log index.", group.applied),
         ("millwright_raft_is_leader", "1 at the leader.", u64::from(shared.consensus.leads())),
         ("millwright_raft_members", "Coordinators in the cluster.", group.members.len() as u64),
-        ("millwright_log_disk_bytes", "Bytes of the log on disk.", shared.consensus.log_disk_bytes()),
+        (
+            "millwright_log_disk_bytes",
+            "Bytes of the log on disk.",
+            shared.consensus.log_disk_bytes(),
+        ),
         ("millwright_agent_links", "Agents connected to this node.", shared.links.len() as u64),
     ];
     let mut text = String::new();

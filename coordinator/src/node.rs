@@ -1,6 +1,11 @@
 //! One running coordinator: its parts, how they start in order, how they stop.
 
-use std::{ops::Deref, path::Path, sync::Arc, time::{Duration, SystemTime}};
+use std::{
+    ops::Deref,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::{Context, bail};
 use millwright_certs::{
@@ -10,10 +15,15 @@ use millwright_certs::{
     seal::{self, ClusterKey},
     store::{ClientAuth, CredentialStore},
 };
-use millwright_coordinator_domain::{Touched, command::{Body, NodeRecord}};
+use millwright_coordinator_domain::{
+    Touched,
+    command::{Body, NodeRecord},
+};
 use millwright_model::id::{ClusterId, Name};
 use millwright_proto::{
-    agent::{agent_service_server::AgentServiceServer, enrolment_service_server::EnrolmentServiceServer},
+    agent::{
+        agent_service_server::AgentServiceServer, enrolment_service_server::EnrolmentServiceServer,
+    },
     control::control_service_server::ControlServiceServer,
     peer::{self, peer_service_server::PeerServiceServer},
 };
@@ -21,14 +31,20 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    api::{agent::AgentApi, control::ControlApi, enrol::{CA_KEY_CONTEXT, EnrolApi}, peer::PeerApi},
+    api::{
+        agent::AgentApi,
+        control::ControlApi,
+        enrol::{CA_KEY_CONTEXT, EnrolApi},
+        peer::PeerApi,
+    },
     config::Config,
     consensus::Handle,
     content::Content,
-    driver,
-    edge,
-    http,
-    link::{Registry, batch::{self, BatchHandle}},
+    driver, edge, http,
+    link::{
+        Registry,
+        batch::{self, BatchHandle},
+    },
     peers::{MESSAGE_BYTES_MAX, Peers},
     setup::StoreMark,
 };
@@ -106,7 +122,10 @@ impl Running {
             bail!("the certificate in {} is no coordinator's", dir.join("node").display());
         };
         if node != config.node.name {
-            bail!("the certificate is for node {node}, the configuration says {}", config.node.name);
+            bail!(
+                "the certificate is for node {node}, the configuration says {}",
+                config.node.name
+            );
         }
         StoreMark::check(dir, &cluster)?;
         let cluster_key = ClusterKey::load(&dir.join("cluster.key")).context("cluster key")?;
@@ -121,9 +140,10 @@ impl Running {
             }
             waker.wake(touched);
         });
-        let consensus = Handle::start(id, &dir.join("raft"), config.timing(), peers.clone(), listener)
-            .await
-            .context("cannot open the replicated log")?;
+        let consensus =
+            Handle::start(id, &dir.join("raft"), config.timing(), peers.clone(), listener)
+                .await
+                .context("cannot open the replicated log")?;
         check_cluster_key(&consensus, &cluster_key)?;
         watch_revocations(&store, &consensus);
         let (batch, batch_task) = batch::channel();
@@ -287,7 +307,9 @@ async fn join(shared: &Shared) -> anyhow::Result<()> {
             };
             match shared.peers.client(address).join(request).await {
                 Ok(_) => return Ok(()),
-                Err(status) => tracing::debug!(address, message = status.message(), "not admitted yet"),
+                Err(status) => {
+                    tracing::debug!(address, message = status.message(), "not admitted yet")
+                }
             }
         }
         tokio::time::sleep(JOIN_PAUSE).await;

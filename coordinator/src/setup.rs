@@ -114,8 +114,7 @@ pub async fn init(place: &Place<'_>, operator: &Name) -> anyhow::Result<()> {
     let issued = ca.sign(&key::csr_der(&key)?, &identity, (*life).into(), now)?;
     let store = CredentialStore::new(ca.cert_pem(), &issued.cert_pem, &key.serialize_pem())?;
     store.save_dir(&dir.join("node"))?;
-    let operator_key =
-        write_operator(&dir.join("operator"), &ca, &cluster, operator, listen)?;
+    let operator_key = write_operator(&dir.join("operator"), &ca, &cluster, operator, listen)?;
     cluster_key.store(&dir.join("cluster.key"))?;
     fs::write(dir.join("coordinator.toml"), config::template(node, listen, &[], *life))?;
     let record = NodeRecord {
@@ -186,8 +185,7 @@ fn write_operator(
     let key = key::generate()?;
     let issued = ca.sign(&key::csr_der(&key)?, &identity, OPERATOR_LIFE, SystemTime::now())?;
     CredentialStore::new(ca.cert_pem(), &issued.cert_pem, &key.serialize_pem())?.save_dir(dir)?;
-    let fingerprint: String =
-        ca.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect();
+    let fingerprint: String = ca.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect();
     let context = format!(
         "current = \"{cluster}\"\n\n[[contexts]]\nname = \"{cluster}\"\ncoordinators = [\"{}\"]\n\
          ca_fingerprint = \"{fingerprint}\"\nidentity_dir = \".\"\n",

@@ -87,7 +87,9 @@ pub enum Command {
         reason: Option<String>,
     },
     /// List resources, or show one.
-    #[command(after_help = "Examples:\n  millctl get gateways -l area=packing\n  millctl get fleet all -o yaml")]
+    #[command(
+        after_help = "Examples:\n  millctl get gateways -l area=packing\n  millctl get fleet all -o yaml"
+    )]
     Get {
         /// repositories, syncprofiles, gateways, fleets, rollouts, operators.
         kind: String,

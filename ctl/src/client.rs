@@ -9,7 +9,10 @@ use millwright_proto::control::{
 };
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{context::Context, error::{Error, Kind, Result}};
+use crate::{
+    context::Context,
+    error::{Error, Kind, Result},
+};
 
 /// Client of one coordinator.
 pub type Control = ControlServiceClient<Channel>;
@@ -72,8 +75,11 @@ impl Client {
                 }
             }
         }
-        Err(Error::new(Kind::Unavailable, format!("no coordinator can be reached; last tried {last}"))
-            .hint("are the coordinators running, and is the address in the context right?"))
+        Err(Error::new(
+            Kind::Unavailable,
+            format!("no coordinator can be reached; last tried {last}"),
+        )
+        .hint("are the coordinators running, and is the address in the context right?"))
     }
 
     /// Addresses that the context file does not have yet are tried too, when a node is down.
@@ -86,7 +92,12 @@ impl Client {
     }
 
     /// Resources with status.
-    pub async fn get(&mut self, kind: &str, name: &str, selector: &str) -> Result<Vec<serde_json::Value>> {
+    pub async fn get(
+        &mut self,
+        kind: &str,
+        name: &str,
+        selector: &str,
+    ) -> Result<Vec<serde_json::Value>> {
         let request = GetRequest {
             kind: kind.to_owned(),
             name: name.to_owned(),

@@ -130,12 +130,7 @@ impl TryFrom<common::Assignment> for Assignment {
 impl From<Failure> for common::Failure {
     fn from(failure: Failure) -> Self {
         let Failure { step, kind, retry, message } = failure;
-        Self {
-            step: step.to_string(),
-            kind: kind.to_string(),
-            retry: retry.to_string(),
-            message,
-        }
+        Self { step: step.to_string(), kind: kind.to_string(), retry: retry.to_string(), message }
     }
 }
 

@@ -118,7 +118,8 @@ async fn ask_manifest(
         base: base.map(|base| base.digest().0.to_vec()).unwrap_or_default(),
         generation: work.assignment.generation.0,
     };
-    let mut client = client(tools).await.map_err(|_| again(tonic::Status::unavailable("no coordinator")))?;
+    let mut client =
+        client(tools).await.map_err(|_| again(tonic::Status::unavailable("no coordinator")))?;
     let mut stream = client.get_manifest(request).await.map_err(again)?.into_inner();
     let (mut delta, mut removed) = (false, Vec::new());
     let (mut files, mut roots): (Vec<FileEntry>, Vec<ManagedPath>) = (Vec::new(), Vec::new());
@@ -131,9 +132,11 @@ async fn ask_manifest(
             roots.push(ManagedPath::parse(root).map_err(|e| broken(e.to_string()))?);
         }
         for file in part.files {
-            files.push(file.try_into().map_err(|e: millwright_proto::convert::InvalidMessage| {
-                broken(e.to_string())
-            })?);
+            files.push(
+                file.try_into().map_err(|e: millwright_proto::convert::InvalidMessage| {
+                    broken(e.to_string())
+                })?,
+            );
         }
     }
     let manifest = match base {
@@ -167,9 +170,8 @@ async fn plan(tools: &Tools, work: &mut Work, manifest: &Arc<Manifest>) -> Resul
     });
     let (live, inventory) = ended(Step::Fetch, job.await)?;
     work.inventory = inventory;
-    work.changes = changes(manifest, &live, &work.ledger).map_err(|error| {
-        failed(fault(Step::Fetch, FailureKind::NeverTouch, error.to_string()))
-    })?;
+    work.changes = changes(manifest, &live, &work.ledger)
+        .map_err(|error| failed(fault(Step::Fetch, FailureKind::NeverTouch, error.to_string())))?;
     Ok(())
 }
 
@@ -272,7 +274,8 @@ fn assemble(
             .map_err(|_| wrong("a blob that cannot be unpacked"))?,
         false => data.to_vec(),
     };
-    let (_, mut bytes) = open.take().filter(|(of, _)| *of == digest).unwrap_or((digest, Vec::new()));
+    let (_, mut bytes) =
+        open.take().filter(|(of, _)| *of == digest).unwrap_or((digest, Vec::new()));
     if bytes.len() as u64 != offset
         || bytes.len() as u64 + plain.len() as u64 > size.min(BLOB_BYTES_MAX)
     {

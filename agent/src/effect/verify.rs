@@ -14,10 +14,15 @@ const NAMED_MAX: usize = 10;
 /// Compares the tree with the manifest; unchanged files are known by their stamp.
 pub async fn run(tools: &Tools, work: &mut Work) -> Event {
     let Some(manifest) = work.manifest.clone() else {
-        return failed(fault(Step::Verify, FailureKind::Internal, "there is no manifest to verify"));
+        return failed(fault(
+            Step::Verify,
+            FailureKind::Internal,
+            "there is no manifest to verify",
+        ));
     };
     let mut inventory = std::mem::take(&mut work.inventory);
-    let (tools, removed, wanted) = (tools.clone(), work.changes.remove.clone(), Arc::clone(&manifest));
+    let (tools, removed, wanted) =
+        (tools.clone(), work.changes.remove.clone(), Arc::clone(&manifest));
     let job = tokio::task::spawn_blocking(move || {
         let mut wrong = Vec::new();
         for file in wanted.files() {

@@ -8,7 +8,7 @@ use millwright_model::{
     glob::Patterns,
     id::Name,
     manifest::{FileEntry, InvalidManifest, Manifest},
-    path::{InvalidPath, ManagedPath, never_touch, needs_permission},
+    path::{InvalidPath, ManagedPath, needs_permission, never_touch},
     resource::{Gateway, SyncProfile},
     template::{TemplateError, Vars, expand},
 };
@@ -176,7 +176,8 @@ pub fn render(tree: &dyn TreeSource, spec: &RenderSpec) -> Result<Manifest, Rend
             check(&path, &spec.allow)?;
             count += 1;
             let mode = if file.executable { 0o755 } else { 0o644 };
-            let entry = FileEntry { path: path.clone(), digest: file.digest, size: file.size, mode };
+            let entry =
+                FileEntry { path: path.clone(), digest: file.digest, size: file.size, mode };
             files.insert(path, entry);
         }
         if count == 0 && mapping.required {

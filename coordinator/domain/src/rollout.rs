@@ -118,9 +118,9 @@ pub(crate) fn owner<'a>(
     state: &'a State,
     gateway: &millwright_model::resource::Gateway,
 ) -> Option<&'a Name> {
-    let selects = |fleet: &&std::sync::Arc<crate::state::Stored<millwright_model::resource::Fleet>>| {
-        fleet.resource.spec.selector.matches(&gateway.metadata.labels)
-    };
+    let selects = |fleet: &&std::sync::Arc<
+        crate::state::Stored<millwright_model::resource::Fleet>,
+    >| { fleet.resource.spec.selector.matches(&gateway.metadata.labels) };
     state.fleets.values().find(selects).map(|fleet| &fleet.resource.metadata.name)
 }
 
@@ -203,9 +203,7 @@ fn next(rollout: &Rollout) -> (Vec<GatewayName>, Option<Finish>) {
     let assign = rollout
         .members
         .iter()
-        .filter(|(_, member)| {
-            member.stage as usize == open && member.state == MemberState::Pending
-        })
+        .filter(|(_, member)| member.stage as usize == open && member.state == MemberState::Pending)
         .take(room as usize)
         .map(|(gateway, _)| gateway.clone())
         .collect();

@@ -471,7 +471,14 @@ impl State {
             .is_some_and(|record| record.digest == *key && record.standing == Standing::Admitted)
     }
 
-    pub(crate) fn say(&mut self, index: u64, kind: Kind, name: &str, action: &str, message: String) {
+    pub(crate) fn say(
+        &mut self,
+        index: u64,
+        kind: Kind,
+        name: &str,
+        action: &str,
+        message: String,
+    ) {
         let event = Event {
             index,
             at: self.now,

@@ -1,7 +1,11 @@
 //! What people see: resources as JSON with their status, each state with its reason. A pure function
 //! of the state, so that every node and every client shows the same.
 
-use millwright_model::{id::GatewayName, resource::{Kind, Resource, Strings}, selector::Selector};
+use millwright_model::{
+    id::GatewayName,
+    resource::{Kind, Resource, Strings},
+    selector::Selector,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -79,7 +83,12 @@ fn pick<N: AsRef<str> + Ord, T>(
             let (resource, status) = show(&stored.resource);
             let mut json = resource.to_value();
             json["status"] = status;
-            View { kind: resource.kind(), name: name.as_ref().to_owned(), json, version: stored.version }
+            View {
+                kind: resource.kind(),
+                name: name.as_ref().to_owned(),
+                json,
+                version: stored.version,
+            }
         })
         .collect()
 }
@@ -132,9 +141,11 @@ fn verdict(state: &State, name: &GatewayName) -> Verdict {
     let Some(desired) = desired else {
         return match owner(state, gateway) {
             None => Verdict("Unassigned", "NoFleet", "no fleet selects this gateway".to_owned()),
-            Some(fleet) => {
-                Verdict("Pending", "WaitsForRollout", format!("waits for its stage in fleet {fleet}"))
-            }
+            Some(fleet) => Verdict(
+                "Pending",
+                "WaitsForRollout",
+                format!("waits for its stage in fleet {fleet}"),
+            ),
         };
     };
     let last = status.and_then(|status| status.history.back());
@@ -146,7 +157,11 @@ fn verdict(state: &State, name: &GatewayName) -> Verdict {
         Some(attempt) => {
             let failure = attempt.failures.first();
             let message = failure.map(|f| format!("{}: {}", f.step, f.message));
-            Verdict("Failed", "ApplyFailed", message.unwrap_or_else(|| "the files differ".to_owned()))
+            Verdict(
+                "Failed",
+                "ApplyFailed",
+                message.unwrap_or_else(|| "the files differ".to_owned()),
+            )
         }
         None => {
             let message = format!("applying commit {}", desired.render.commit.short());
@@ -191,10 +206,10 @@ fn gateway_status(state: &State, name: &GatewayName) -> Value {
     let connection = match status.connections.values().next() {
         None => json!({"state": "never"}),
         Some(connection) => {
-            let node = state.nodes.get(&connection.node).map_or_else(
-                || connection.node.to_string(),
-                |node| node.name.to_string(),
-            );
+            let node = state
+                .nodes
+                .get(&connection.node)
+                .map_or_else(|| connection.node.to_string(), |node| node.name.to_string());
             json!({
                 "state": if connection.connected { "connected" } else { "lost" },
                 "node": node, "since": connection.since,

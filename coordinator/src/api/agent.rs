@@ -4,11 +4,7 @@ use std::{collections::BTreeSet, pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt};
 use millwright_coordinator_domain::State;
-use millwright_model::{
-    digest::Digest,
-    id::GatewayName,
-    manifest::Manifest,
-};
+use millwright_model::{digest::Digest, id::GatewayName, manifest::Manifest};
 use millwright_proto::{
     agent::{self, agent_service_server::AgentService},
     common,
@@ -45,7 +41,11 @@ impl AgentApi {
     }
 
     /// The manifest that the gateway shall have now, rendered or from the cache.
-    async fn manifest(&self, state: &State, gateway: &GatewayName) -> Result<Arc<Manifest>, Status> {
+    async fn manifest(
+        &self,
+        state: &State,
+        gateway: &GatewayName,
+    ) -> Result<Arc<Manifest>, Status> {
         let desired = state
             .assignment(gateway)
             .ok_or_else(|| Status::not_found(format!("{gateway} has no assignment")))?;
@@ -141,12 +141,8 @@ fn parts(manifest: &Manifest, base: Option<&Manifest>) -> Vec<agent::ManifestPar
         }
         None => (Vec::new(), manifest.files().iter().cloned().map(Into::into).collect()),
     };
-    let mut parts = vec![agent::ManifestPart {
-        delta: base.is_some(),
-        removed,
-        files: Vec::new(),
-        roots,
-    }];
+    let mut parts =
+        vec![agent::ManifestPart { delta: base.is_some(), removed, files: Vec::new(), roots }];
     for chunk in files.chunks(FILES_PER_PART) {
         parts.push(agent::ManifestPart {
             delta: base.is_some(),
@@ -157,4 +153,3 @@ fn parts(manifest: &Manifest, base: Option<&Manifest>) -> Vec<agent::ManifestPar
     }
     parts
 }
-

@@ -25,9 +25,7 @@ pub fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
     let info = request.extensions().get::<PeerInfo>();
     let address = info.map(|info| info.addr);
     match info.and_then(|info| info.peer.clone()) {
-        Some(peer) => {
-            Ok(Caller { identity: peer.identity, key_digest: peer.spki_digest, address })
-        }
+        Some(peer) => Ok(Caller { identity: peer.identity, key_digest: peer.spki_digest, address }),
         None => Err(with_hint(
             Code::Unauthenticated,
             "this call needs a client certificate of this cluster",

@@ -99,7 +99,8 @@ fn parse_member(text: &str) -> Result<Member, Status> {
 #[tonic::async_trait]
 impl ControlService for ControlApi {
     async fn apply(&self, request: Request<wire::ApplyRequest>) -> Reply<wire::ApplyResponse> {
-        let operators = request.get_ref().resources.iter().any(|resource| resource.kind == "Operator");
+        let operators =
+            request.get_ref().resources.iter().any(|resource| resource.kind == "Operator");
         let deed = if operators { Deed::Admit } else { Deed::Write };
         let actor = self.allowed(&request, deed)?;
         let wire::ApplyRequest { resources, dry_run, reason } = request.into_inner();
@@ -168,7 +169,8 @@ impl ControlService for ControlApi {
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Reply<Self::WatchStream> {
         self.allowed(&request, Deed::Read)?;
         let wire::WatchRequest { kind, name, since } = request.into_inner();
-        let kind = if kind.is_empty() { None } else { Some(kind.parse::<Kind>().map_err(invalid)?) };
+        let kind =
+            if kind.is_empty() { None } else { Some(kind.parse::<Kind>().map_err(invalid)?) };
         let mut watch = self.shared.consensus.watch();
         let stop = self.shared.stop.clone();
         let stream = async_stream::try_stream! {

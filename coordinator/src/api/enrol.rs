@@ -72,11 +72,7 @@ impl EnrolApi {
 }
 
 fn refused(message: impl Into<String>) -> Status {
-    status::with_hint(
-        Code::Unauthenticated,
-        message,
-        "ask for a new one: millctl token create",
-    )
+    status::with_hint(Code::Unauthenticated, message, "ask for a new one: millctl token create")
 }
 
 fn checked_csr(csr: &[u8]) -> Result<[u8; 32], Status> {
@@ -157,4 +153,3 @@ fn parse_member(text: &str) -> Result<Member, Status> {
             .map_err(|_| Status::invalid_argument("member is single, master or backup")),
     }
 }
-

@@ -2,9 +2,7 @@
 //! joining, the cluster key.
 
 use millwright_proto::peer::{self, peer_service_server::PeerService};
-use openraft::raft::{
-    AppendEntriesRequest, TransferLeaderRequest, VoteRequest as RaftVoteRequest,
-};
+use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest as RaftVoteRequest};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{auth, status};
@@ -158,10 +156,7 @@ impl PeerService for PeerApi {
         let peer::JoinRequest { node, version: _ } = request.into_inner();
         let node = node.ok_or_else(|| Status::invalid_argument("the request names no node"))?;
         if node.name != name.as_str() {
-            return Err(Status::permission_denied(format!(
-                "{name} may not join as {}",
-                node.name
-            )));
+            return Err(Status::permission_denied(format!("{name} may not join as {}", node.name)));
         }
         let (id, node) = codec::node_in(node);
         self.shared.consensus.admit(id, node).await.map_err(|error| match error {

@@ -240,6 +240,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         let from = last.map_or(0, |id| id.index() + 1);
+        let end = self.lock().log_state().last().map_or(0, |id| id.1 + 1);
+        // Nothing is kept beyond the end, so there is nothing to cut.
+        if from >= end {
+            return Ok(());
+        }
         self.durably(|log| log.truncate(from).map(drop)).await
     }
 

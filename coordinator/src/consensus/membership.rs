@@ -107,7 +107,8 @@ impl Handle {
                 voter,
                 matched: replication.get(&id).and_then(|m| m.as_ref().map(LogId::index)),
                 silent_ms: heartbeat.get(&id).and_then(|at| {
-                    at.as_ref().map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
+                    at.as_ref()
+                        .map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
                 }),
             })
             .collect();

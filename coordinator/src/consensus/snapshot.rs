@@ -81,8 +81,7 @@ pub fn decode(file: &[u8]) -> Result<(SnapshotMeta, State), SnapshotRejected> {
         return Err(SnapshotRejected::Damaged);
     }
     let capacity = usize::try_from(header.state_bytes).map_err(|_| SnapshotRejected::Damaged)?;
-    let plain =
-        zstd::bulk::decompress(body, capacity).map_err(|_| SnapshotRejected::Damaged)?;
+    let plain = zstd::bulk::decompress(body, capacity).map_err(|_| SnapshotRejected::Damaged)?;
     if blake3::hash(&plain).as_bytes().as_slice() != header.state_digest {
         return Err(SnapshotRejected::Damaged);
     }

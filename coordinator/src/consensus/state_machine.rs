@@ -133,8 +133,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
                     Some(Arc::new(self.apply_command(index, proposal, &mut touched)))
                 }
                 EntryPayload::Membership(membership) => {
-                    self.membership =
-                        StoredMembership::new(Some(entry.log_id), membership.clone());
+                    self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
                     None
                 }
             };
@@ -151,11 +150,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
     }
 
     async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {
-        Builder {
-            meta: self.meta(),
-            state: self.state.clone(),
-            snapshots: self.snapshots.clone(),
-        }
+        Builder { meta: self.meta(), state: self.state.clone(), snapshots: self.snapshots.clone() }
     }
 
     async fn install_snapshot(

@@ -65,7 +65,8 @@ impl Blobs {
     }
 
     fn read(&self, digest: Digest) -> Result<Vec<u8>, ContentFailed> {
-        let place = self.places.lock().expect("nothing panics while holding it").get(&digest).cloned();
+        let place =
+            self.places.lock().expect("nothing panics while holding it").get(&digest).cloned();
         let place = place.ok_or_else(|| MirrorFailed::Object {
             id: digest.to_string(),
             why: "no manifest of this node names it".to_owned(),

@@ -3,7 +3,11 @@
 //! Kept in sled, which holds only what can be made again: any error drops the entry, and a database
 //! that does not open is removed and begun anew.
 
-use std::{fs, path::{Path, PathBuf}, sync::Mutex};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
 
 use millwright_model::digest::{Digest, GitId};
 

@@ -1,8 +1,8 @@
 //! Commands from protobuf.
 
 use millwright_coordinator_domain::command::{
-    AdvanceRollout, AgentRef, Body, Bootstrap, Command, CreateToken, Finish, NodeRecord, PlanMember,
-    PlanStage, ResolveRelease, StartRollout, TokenRole, UseToken,
+    AdvanceRollout, AgentRef, Body, Bootstrap, Command, CreateToken, Finish, NodeRecord,
+    PlanMember, PlanStage, ResolveRelease, StartRollout, TokenRole, UseToken,
 };
 use millwright_model::{
     digest::Digest,

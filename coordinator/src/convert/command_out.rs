@@ -1,8 +1,8 @@
 //! Commands to protobuf.
 
 use millwright_coordinator_domain::command::{
-    AdvanceRollout, AgentRef, Body, Bootstrap, Command, CreateToken, Finish, NodeRecord, PlanMember,
-    ResolveRelease, StartRollout, UseToken,
+    AdvanceRollout, AgentRef, Body, Bootstrap, Command, CreateToken, Finish, NodeRecord,
+    PlanMember, ResolveRelease, StartRollout, UseToken,
 };
 use millwright_proto::log::{self, command::Body as Wire};
 
@@ -32,10 +32,9 @@ fn body_out(body: &Body) -> Wire {
                 })
                 .collect(),
         }),
-        Body::DeleteResource { kind, name } => Wire::DeleteResource(log::DeleteResource {
-            kind: kind.to_string(),
-            name: name.clone(),
-        }),
+        Body::DeleteResource { kind, name } => {
+            Wire::DeleteResource(log::DeleteResource { kind: kind.to_string(), name: name.clone() })
+        }
         Body::CreateToken(token) => Wire::CreateToken(create_token_out(token)),
         Body::UseToken(token) => Wire::UseToken(use_token_out(token)),
         Body::RevokeToken { id } => Wire::RevokeToken(log::RevokeToken { id: id.clone() }),

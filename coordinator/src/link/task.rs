@@ -5,7 +5,9 @@ use std::time::Duration;
 use futures::{Stream, StreamExt, stream::FuturesUnordered};
 use millwright_coordinator_domain::{assignment::assignment_of, command::AgentRef};
 use millwright_model::report::{GatewayFacts, Report};
-use millwright_proto::agent::{self, agent_message::Message as In, coordinator_message::Message as Out};
+use millwright_proto::agent::{
+    self, agent_message::Message as In, coordinator_message::Message as Out,
+};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
@@ -160,7 +162,8 @@ impl Link {
             }
             In::Heartbeat(agent::Heartbeat { sequence }) => Event::Heartbeat(sequence),
             In::Report(report) => {
-                let report = Report::try_from(report).map_err(|error| invalid(error.to_string()))?;
+                let report =
+                    Report::try_from(report).map_err(|error| invalid(error.to_string()))?;
                 if report.gateway != self.end.key.0 || report.member != self.end.key.1 {
                     return Err(Status::permission_denied("a report of another gateway"));
                 }

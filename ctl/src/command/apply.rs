@@ -46,7 +46,12 @@ pub(super) async fn run(
     }
     let suffix = if dry_run { " (dry run)" } else { "" };
     for one in &answer.results {
-        output::print(&format!("{}/{} {}{suffix}\n", one.kind.to_lowercase(), one.name, one.action));
+        output::print(&format!(
+            "{}/{} {}{suffix}\n",
+            one.kind.to_lowercase(),
+            one.name,
+            one.action
+        ));
     }
     Ok(())
 }
@@ -92,7 +97,8 @@ fn read(files: &[PathBuf]) -> Result<Vec<Resource>> {
         }
     }
     if !errors.is_empty() {
-        let message = format!("{} errors, nothing was applied:\n{}", errors.len(), errors.join("\n"));
+        let message =
+            format!("{} errors, nothing was applied:\n{}", errors.len(), errors.join("\n"));
         return Err(Error::new(Kind::Usage, message).hint("millctl explain KIND shows every field"));
     }
     if resources.is_empty() {

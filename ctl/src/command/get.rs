@@ -160,11 +160,9 @@ pub(super) async fn describe(global: &Global, kind: &str, name: &str) -> Result<
     output::print(&match kind {
         Kind::Gateway => gateway(value),
         Kind::Rollout => super::rollout::picture(value),
-        Kind::Repository
-        | Kind::SyncProfile
-        | Kind::Fleet
-        | Kind::Operator
-        | Kind::JoinToken => output::machine(Output::Yaml, value).unwrap_or_default(),
+        Kind::Repository | Kind::SyncProfile | Kind::Fleet | Kind::Operator | Kind::JoinToken => {
+            output::machine(Output::Yaml, value).unwrap_or_default()
+        }
     });
     Ok(())
 }
@@ -178,7 +176,9 @@ fn gateway(value: &Value) -> String {
     line("Profile", at("/spec/profile"));
     let labels = value.pointer("/metadata/labels").and_then(Value::as_object);
     let labels: Vec<String> = labels
-        .map(|labels| labels.iter().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect())
+        .map(|labels| {
+            labels.iter().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect()
+        })
         .unwrap_or_default();
     line("Labels", if labels.is_empty() { "-".to_owned() } else { labels.join(", ") });
     line("State", format!("{}  {}", at("/status/state"), at("/status/message")).replace("  -", ""));
@@ -212,12 +212,21 @@ fn gateway(value: &Value) -> String {
     }
     let failures = value.pointer("/status/failures").and_then(Value::as_array);
     for failure in failures.into_iter().flatten() {
-        line("Failure", format!("{} in {}: {}", text(failure, "/kind"), text(failure, "/step"), text(failure, "/message")));
+        line(
+            "Failure",
+            format!(
+                "{} in {}: {}",
+                text(failure, "/kind"),
+                text(failure, "/step"),
+                text(failure, "/message")
+            ),
+        );
     }
     let history = value.pointer("/status/history").and_then(Value::as_array);
     let rows: Vec<Vec<String>> = history.into_iter().flatten().map(history_row).collect();
     if !rows.is_empty() {
-        let header = ["WHEN", "GENERATION", "COMMIT", "RESULT", "CHANGED", "DELETED", "BYTES", "TOOK"];
+        let header =
+            ["WHEN", "GENERATION", "COMMIT", "RESULT", "CHANGED", "DELETED", "BYTES", "TOOK"];
         out.push_str(&format!("\nHistory\n{}", table(&header, &rows)));
     }
     out

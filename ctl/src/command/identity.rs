@@ -23,7 +23,8 @@ pub(super) async fn token(global: &Global, command: Token) -> Result<()> {
                 CreateTokenRequest { role, name, member, ttl_ms: ttl.0, reason: String::new() };
             let made = control.create_token(request).await?.into_inner();
             let until = Timestamp(made.expires_at_ms);
-            let value = json!({"id": made.id, "token": made.token, "expiresAt": made.expires_at_ms});
+            let value =
+                json!({"id": made.id, "token": made.token, "expiresAt": made.expires_at_ms});
             let text = output::machine(global.output, &value);
             output::print(&text.unwrap_or_else(|| format!("{}\n", made.token)));
             output::note(&format!("token {} admits once, until {until}", made.id));
@@ -33,8 +34,10 @@ pub(super) async fn token(global: &Global, command: Token) -> Result<()> {
             let tokens = control.list_tokens(request).await?.into_inner().tokens;
             let values: Vec<_> = tokens
                 .iter()
-                .map(|t| json!({"id": t.id, "role": t.role, "name": t.name, "member": t.member,
-                    "state": t.state, "expiresAt": t.expires_at_ms, "createdBy": t.created_by}))
+                .map(|t| {
+                    json!({"id": t.id, "role": t.role, "name": t.name, "member": t.member,
+                    "state": t.state, "expiresAt": t.expires_at_ms, "createdBy": t.created_by})
+                })
                 .collect();
             if let Some(text) = output::machine(global.output, &json!(values)) {
                 output::print(&text);
@@ -42,7 +45,16 @@ pub(super) async fn token(global: &Global, command: Token) -> Result<()> {
             }
             let rows: Vec<Vec<String>> = tokens
                 .into_iter()
-                .map(|t| vec![t.id, t.role, t.name, t.state, Timestamp(t.expires_at_ms).to_string(), t.created_by])
+                .map(|t| {
+                    vec![
+                        t.id,
+                        t.role,
+                        t.name,
+                        t.state,
+                        Timestamp(t.expires_at_ms).to_string(),
+                        t.created_by,
+                    ]
+                })
                 .collect();
             output::print(&table(&["ID", "ROLE", "NAME", "STATE", "EXPIRES", "CREATED BY"], &rows));
         }

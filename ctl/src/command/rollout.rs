@@ -56,9 +56,10 @@ async fn one(client: &mut Client, id: Option<&str>, commit: Option<&str>) -> Res
         return Ok(client.get("Rollout", id, "").await?.into_iter().next());
     }
     let values = list(client).await?;
-    Ok(values.into_iter().rev().find(|value| {
-        commit.is_none_or(|commit| text(value, "/spec/commit").starts_with(commit))
-    }))
+    Ok(values
+        .into_iter()
+        .rev()
+        .find(|value| commit.is_none_or(|commit| text(value, "/spec/commit").starts_with(commit))))
 }
 
 /// A rollout for people.
@@ -72,11 +73,13 @@ pub(super) fn picture(value: &Value) -> String {
         text(value, "/status/state"),
         text(value, "/status/message"),
     );
-    let list = |path: &str| value.pointer(path).and_then(Value::as_array).cloned().unwrap_or_default();
+    let list =
+        |path: &str| value.pointer(path).and_then(Value::as_array).cloned().unwrap_or_default();
     let stages: Vec<Vec<String>> = list("/status/stages")
         .iter()
         .map(|stage| {
-            let columns = ["/name", "/state", "/total", "/applied", "/running", "/failed", "/skipped"];
+            let columns =
+                ["/name", "/state", "/total", "/applied", "/running", "/failed", "/skipped"];
             columns.iter().map(|path| text(stage, path)).collect()
         })
         .collect();

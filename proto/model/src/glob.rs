@@ -23,9 +23,11 @@ impl Patterns {
         for pattern in patterns {
             let invalid =
                 |e: globset::Error| InvalidPattern { pattern: pattern.clone(), why: e.to_string() };
-            builder.add(GlobBuilder::new(pattern).literal_separator(true).build().map_err(invalid)?);
+            builder
+                .add(GlobBuilder::new(pattern).literal_separator(true).build().map_err(invalid)?);
         }
-        let invalid = |e: globset::Error| InvalidPattern { pattern: String::new(), why: e.to_string() };
+        let invalid =
+            |e: globset::Error| InvalidPattern { pattern: String::new(), why: e.to_string() };
         Ok(Self { set: builder.build().map_err(invalid)? })
     }
 

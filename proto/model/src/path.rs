@@ -189,8 +189,8 @@ fn file_rule(name: &str) -> Option<&'static str> {
     if ends(".tmp") || ends(".bak") || ends(".digest.json") {
         return Some("temporary or derived file");
     }
-    let report = name == "conversion-report.txt"
-        || (name.starts_with("migration-log-") && ends(".md"));
+    let report =
+        name == "conversion-report.txt" || (name.starts_with("migration-log-") && ends(".md"));
     report.then_some("report written by the gateway")
 }
 
@@ -231,8 +231,12 @@ pub fn needs_permission(path: &ManagedPath) -> Option<&'static str> {
             "resources",
             _,
             "ignition",
-            "security-properties" | "security-levels" | "api-token" | "user-source"
-            | "identity-provider" | "secret-provider",
+            "security-properties"
+            | "security-levels"
+            | "api-token"
+            | "user-source"
+            | "identity-provider"
+            | "secret-provider",
             ..,
         ] => Some("a mistake in it locks people out"),
         _ => None,
@@ -263,12 +267,33 @@ mod tests {
     #[test]
     fn paths_that_are_refused() {
         for bad in [
-            "", "/a", "a//b", "a/", "../a", "a/../b", "./a", "a\\b", "c:/x", "a/b?", "a*", "a|b",
-            "a\0b", "a\nb", "a /b", "a./b", " a", "con", "a/NUL.txt", "com1.json", "a`b", "a\"b",
+            "",
+            "/a",
+            "a//b",
+            "a/",
+            "../a",
+            "a/../b",
+            "./a",
+            "a\\b",
+            "c:/x",
+            "a/b?",
+            "a*",
+            "a|b",
+            "a\0b",
+            "a\nb",
+            "a /b",
+            "a./b",
+            " a",
+            "con",
+            "a/NUL.txt",
+            "com1.json",
+            "a`b",
+            "a\"b",
         ] {
             assert!(ManagedPath::parse(bad).is_err(), "{bad:?}");
         }
-        for good in ["a", "projects/P 1/x & y (2)/a%3ab/view.json", "a/Température ✓", "console"] {
+        for good in ["a", "projects/P 1/x & y (2)/a%3ab/view.json", "a/Température ✓", "console"]
+        {
             assert!(ManagedPath::parse(good).is_ok(), "{good:?}");
         }
     }
@@ -276,22 +301,41 @@ mod tests {
     #[test]
     fn the_never_touch_list_holds() {
         for path in [
-            "db/config.idb", "DB/x", "logs/a", "valueStore.idb", "x/y.LOG", "gateway.xml",
-            "Commissioning.json", "modules.json", "redundancy.xml", "projects/.resources/a",
-            "projects/p/.git/config", "config/resources/core/.resources/x", "config/local/a/b",
-            "config/resources/local/x", "config/resources/prod/config-mode.json",
+            "db/config.idb",
+            "DB/x",
+            "logs/a",
+            "valueStore.idb",
+            "x/y.LOG",
+            "gateway.xml",
+            "Commissioning.json",
+            "modules.json",
+            "redundancy.xml",
+            "projects/.resources/a",
+            "projects/p/.git/config",
+            "config/resources/core/.resources/x",
+            "config/local/a/b",
+            "config/resources/local/x",
+            "config/resources/prod/config-mode.json",
             "config/resources/core/ignition/tag-definition/System/x",
             "config/resources/core/ignition/gateway-network-incoming/a/config.json",
             "config/resources/core/ignition/local-system-properties/config.json",
-            "projects/p/a.tmp", "projects/p/a.bak", "request-1", "var/x", ".uuid",
-            "projects/p/conversion-report.txt", "migration-log-2026.md", "a.digest.json",
+            "projects/p/a.tmp",
+            "projects/p/a.bak",
+            "request-1",
+            "var/x",
+            ".uuid",
+            "projects/p/conversion-report.txt",
+            "migration-log-2026.md",
+            "a.digest.json",
         ] {
             assert!(never_touch(&ManagedPath::parse(path).unwrap()).is_some(), "{path}");
         }
         for path in [
-            "projects/p/project.json", "config/resources/core/ignition/tag-provider/P/config.json",
+            "projects/p/project.json",
+            "config/resources/core/ignition/tag-provider/P/config.json",
             "config/resources/prod/ignition/database-connection/X/config.json",
-            "projects/p/db/x.json", "projects/p/logs/view.json",
+            "projects/p/db/x.json",
+            "projects/p/logs/view.json",
         ] {
             assert!(never_touch(&ManagedPath::parse(path).unwrap()).is_none(), "{path}");
         }

@@ -317,7 +317,10 @@ impl Resource {
     }
 }
 
-fn parts(metadata: &impl Serialize, spec: &impl Serialize) -> (serde_json::Value, serde_json::Value) {
+fn parts(
+    metadata: &impl Serialize,
+    spec: &impl Serialize,
+) -> (serde_json::Value, serde_json::Value) {
     let value = |what: Result<serde_json::Value, serde_json::Error>| {
         what.expect("string keys and plain values always serialise")
     };

@@ -67,9 +67,8 @@ pub fn expand(text: &str, vars: &Vars) -> Result<String, TemplateError> {
 
 /// The candidate that a person probably meant.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let score = |candidate: &str| {
-        strsim::jaro_winkler(&word.to_lowercase(), &candidate.to_lowercase())
-    };
+    let score =
+        |candidate: &str| strsim::jaro_winkler(&word.to_lowercase(), &candidate.to_lowercase());
     known
         .map(|candidate| (score(candidate), candidate))
         .filter(|(score, _)| *score > 0.75)

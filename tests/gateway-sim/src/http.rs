@@ -1,6 +1,10 @@
 //! The web server: routes, token check, Jetty's error pages.
 
-use std::{net::SocketAddr, sync::Arc, time::{Duration, Instant}};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -14,8 +18,9 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
-    Inner, Lock, seed,
+    Inner, Lock,
     scan::{self, Kind},
+    seed,
 };
 
 type Gateway = State<Arc<Inner>>;
@@ -33,7 +38,8 @@ fn page(status: u16, path: &str, message: &str) -> Response {
 }
 
 fn json_text(status: StatusCode, value: &Value, pretty: bool) -> Response {
-    let text = if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+    let text =
+        if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
     (status, [(header::CONTENT_TYPE, "application/json")], text.unwrap_or_default()).into_response()
 }
 
@@ -45,10 +51,30 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
     let api = Router::new()
         .route("/data/api/v1/gateway-info", get(info))
         .route("/data/api/v1/redundancy", get(redundancy))
-        .route("/data/api/v1/scan/projects", get(|s: Gateway| scan_get(s, Kind::Projects)).post(|s: Gateway| scan_post(s, Kind::Projects)))
-        .route("/data/api/v1/scan/config", get(|s: Gateway| scan_get(s, Kind::Config)).post(|s: Gateway| scan_post(s, Kind::Config)))
-        .route("/data/api/v1/scan-lock/projects", get(|s: Gateway| lock_get(s, Kind::Projects)).post(|s: Gateway, c: ConnectInfo<SocketAddr>, b: Bytes| lock_post(s, c, b, Kind::Projects)))
-        .route("/data/api/v1/scan-lock/config", get(|s: Gateway| lock_get(s, Kind::Config)).post(|s: Gateway, c: ConnectInfo<SocketAddr>, b: Bytes| lock_post(s, c, b, Kind::Config)))
+        .route(
+            "/data/api/v1/scan/projects",
+            get(|s: Gateway| scan_get(s, Kind::Projects))
+                .post(|s: Gateway| scan_post(s, Kind::Projects)),
+        )
+        .route(
+            "/data/api/v1/scan/config",
+            get(|s: Gateway| scan_get(s, Kind::Config))
+                .post(|s: Gateway| scan_post(s, Kind::Config)),
+        )
+        .route(
+            "/data/api/v1/scan-lock/projects",
+            get(|s: Gateway| lock_get(s, Kind::Projects)).post(
+                |s: Gateway, c: ConnectInfo<SocketAddr>, b: Bytes| {
+                    lock_post(s, c, b, Kind::Projects)
+                },
+            ),
+        )
+        .route(
+            "/data/api/v1/scan-lock/config",
+            get(|s: Gateway| lock_get(s, Kind::Config)).post(
+                |s: Gateway, c: ConnectInfo<SocketAddr>, b: Bytes| lock_post(s, c, b, Kind::Config),
+            ),
+        )
         .route("/data/api/v1/designers", get(empty_list))
         .route("/data/perspective/api/v1/sessions/", get(empty_list))
         .route("/data/vision/api/v1/clients", get(empty_list))
@@ -207,7 +233,10 @@ async fn lock_post(
     body: Bytes,
     kind: Kind,
 ) -> Response {
-    let path = format!("/data/api/v1/scan-lock/{}", if kind == Kind::Config { "config" } else { "projects" });
+    let path = format!(
+        "/data/api/v1/scan-lock/{}",
+        if kind == Kind::Config { "config" } else { "projects" }
+    );
     if body.is_empty() {
         return page(500, &path, "java.lang.NullPointerException");
     }

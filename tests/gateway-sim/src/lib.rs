@@ -135,7 +135,8 @@ impl Sim {
     pub async fn start(mut config: SimConfig) -> anyhow::Result<Self> {
         let (name, key) = config.token.clone().unwrap_or_else(|| ("agent".into(), seed::new_key()));
         config.token = Some((name.clone(), key.clone()));
-        let token_hash = seed::key_hash(&key).context("the token key is no base64url of 32 bytes")?;
+        let token_hash =
+            seed::key_hash(&key).context("the token key is no base64url of 32 bytes")?;
         seed::seed(&config, &token_hash)?;
         let listener = TcpListener::bind(config.listen).await?;
         let addr = listener.local_addr()?;
@@ -161,7 +162,8 @@ impl Sim {
         let stop = inner.stop.clone();
         inner.tasks.spawn(async move {
             let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-            let served = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
+            let served =
+                axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
             // Ends only when it is stopped.
             let _ended = served.await;
         });

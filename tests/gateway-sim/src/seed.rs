@@ -32,12 +32,17 @@ pub(crate) fn seed(config: &SimConfig, token_hash: &str) -> anyhow::Result<()> {
     fs::create_dir_all(data.join("projects/.resources"))?;
     let resources = data.join("config/resources");
     let mode = |title: &str, description: &str, parent: &str| {
-        gson(&json!({"title": title, "description": description, "enabled": true, "inheritable": true, "parent": parent}))
+        gson(
+            &json!({"title": title, "description": description, "enabled": true, "inheritable": true, "parent": parent}),
+        )
     };
     let external = mode("External", "Externally managed configuration", "system")?;
     write(&resources.join("external/config-mode.json"), &external)?;
-    let core =
-        mode("Core", "Core collection of locally managed Gateway configuration resources", "external")?;
+    let core = mode(
+        "Core",
+        "Core collection of locally managed Gateway configuration resources",
+        "external",
+    )?;
     write(&resources.join("core/config-mode.json"), &core)?;
     let properties = resources.join("core/ignition/system-properties");
     if !properties.join("config.json").exists() {
@@ -46,7 +51,8 @@ pub(crate) fn seed(config: &SimConfig, token_hash: &str) -> anyhow::Result<()> {
     }
     let name = config.token.as_ref().map_or("agent", |(name, _)| name.as_str());
     let token = resources.join("external/ignition/api-token").join(name);
-    let levels = json!([{"name": "Authenticated", "children": [{"name": "Deploy", "children": []}]}]);
+    let levels =
+        json!([{"name": "Authenticated", "children": [{"name": "Deploy", "children": []}]}]);
     let body = json!({
         "profile": {"type": "basic-token", "secureChannelRequired": false, "securityLevels": levels,
             "timestamp": 1_762_541_114_981_u64},
@@ -57,7 +63,10 @@ pub(crate) fn seed(config: &SimConfig, token_hash: &str) -> anyhow::Result<()> {
     for (path, content) in [
         ("db/config.idb", "SQLite format 3\0"),
         ("gateway.xml", "<properties/>\n"),
-        ("redundancy.xml", "<properties><entry key=\"redundancy.noderole\">Independent</entry></properties>\n"),
+        (
+            "redundancy.xml",
+            "<properties><entry key=\"redundancy.noderole\">Independent</entry></properties>\n",
+        ),
         ("modules.json", "{}"),
         ("commissioning.json", "{\"isCommissioned\":\"COMMISSIONED\"}"),
         ("logs/wrapper.log", "started\n"),
@@ -82,8 +91,14 @@ mod tests {
     #[test]
     fn the_known_token_hashes_hold() {
         for (key, hash) in [
-            ("p3wRdNxufWgMbovC14yPkr9o_GKJlno-K7c99LKexSo", "c4cNxcsHexJ5mlGPoinRgppto_nEj8mSnacF-ppNCjM"),
-            ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "Yw3NKWbEM2aRElRIu7JbT_QSpJxzLbLIq8G4WBvXEN0"),
+            (
+                "p3wRdNxufWgMbovC14yPkr9o_GKJlno-K7c99LKexSo",
+                "c4cNxcsHexJ5mlGPoinRgppto_nEj8mSnacF-ppNCjM",
+            ),
+            (
+                "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+                "Yw3NKWbEM2aRElRIu7JbT_QSpJxzLbLIq8G4WBvXEN0",
+            ),
         ] {
             assert_eq!(super::key_hash(key).as_deref(), Some(hash));
         }

@@ -1,6 +1,9 @@
 //! Coordinators as processes, and `millctl` to drive them.
 
-use std::{path::{Path, PathBuf}, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use serde_json::Value;
@@ -41,8 +44,20 @@ impl Node {
 
     fn args(&self) -> Vec<String> {
         let dir = self.dir.display().to_string();
-        ["--dir", &dir, "--node", &self.name, "--listen", &self.api, "--peer-listen", &self.peer,
-            "--http-listen", &self.http].map(str::to_owned).to_vec()
+        [
+            "--dir",
+            &dir,
+            "--node",
+            &self.name,
+            "--listen",
+            &self.api,
+            "--peer-listen",
+            &self.peer,
+            "--http-listen",
+            &self.http,
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
 
     /// Starts the process.
@@ -106,7 +121,8 @@ impl Cluster {
             let mut node = Node::place(dir, &format!("n{n}"))?;
             let token = cluster.ctl(&["token", "create", "coordinator", &node.name]).await?;
             let args = node.args();
-            let mut all = vec!["join", "--token", token.trim(), "--coordinator", &cluster.nodes[0].api];
+            let mut all =
+                vec!["join", "--token", token.trim(), "--coordinator", &cluster.nodes[0].api];
             all.extend(args.iter().map(String::as_str));
             run(&program, &all).await?;
             node.start()?;
@@ -152,9 +168,11 @@ impl Cluster {
         let deadline = Instant::now() + READY;
         loop {
             let status = self.json(&["cluster", "status"]).await;
-            let voters = status.as_ref().ok().and_then(|status| status["nodes"].as_array()).map(|nodes| {
-                nodes.iter().filter(|node| node["voter"] == true).count()
-            });
+            let voters = status
+                .as_ref()
+                .ok()
+                .and_then(|status| status["nodes"].as_array())
+                .map(|nodes| nodes.iter().filter(|node| node["voter"] == true).count());
             if voters == Some(count) {
                 return Ok(());
             }

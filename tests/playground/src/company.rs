@@ -42,8 +42,19 @@ pub async fn start(dir: &Path, cluster: &Cluster, name: &str) -> anyhow::Result<
     let (data, file) = (data_dir.display().to_string(), token_file.display().to_string());
     let url = sim.url();
     let mut args = vec![
-        "enrol", "--dir", &agent_dir, "--token", token.trim(), "--gateway", name, "--data-dir",
-        &data, "--gateway-url", &url, "--gateway-token-file", &file,
+        "enrol",
+        "--dir",
+        &agent_dir,
+        "--token",
+        token.trim(),
+        "--gateway",
+        name,
+        "--data-dir",
+        &data,
+        "--gateway-url",
+        &url,
+        "--gateway-token-file",
+        &file,
     ];
     for node in &cluster.nodes {
         args.extend(["--coordinator", &node.api]);

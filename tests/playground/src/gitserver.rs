@@ -1,6 +1,11 @@
 //! The real `git http-backend` behind a small HTTP server on loopback.
 
-use std::{net::SocketAddr, path::{Path, PathBuf}, process::Stdio, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+};
 
 use anyhow::Context;
 use axum::{
@@ -31,7 +36,11 @@ struct Backend {
 impl GitServer {
     /// Serves the repositories below `root`.
     pub async fn start(root: &Path) -> anyhow::Result<Self> {
-        let found = Command::new("git").arg("--exec-path").output().await.context("git is not installed")?;
+        let found = Command::new("git")
+            .arg("--exec-path")
+            .output()
+            .await
+            .context("git is not installed")?;
         let path = String::from_utf8(found.stdout)?;
         let program = PathBuf::from(path.trim()).join("git-http-backend");
         let backend = Arc::new(Backend { program, root: root.to_owned() });

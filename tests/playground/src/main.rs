@@ -69,8 +69,7 @@ async fn play(args: Args) -> anyhow::Result<()> {
         None => temporary.path().to_owned(),
     };
     let foreign = args.repo.zip(args.resources);
-    let plan =
-        Plan { dir, gateways: args.gateways.max(1), sites: args.sites.max(1), foreign };
+    let plan = Plan { dir, gateways: args.gateways.max(1), sites: args.sites.max(1), foreign };
     let mut company = Company::start(&plan).await?;
     let summary = company.play().await?;
     let context = company.cluster.context.display().to_string();

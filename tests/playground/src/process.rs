@@ -63,7 +63,8 @@ pub async fn run(program: &Path, args: &[&str]) -> anyhow::Result<String> {
 /// Where a program of this workspace is: beside us, or one folder up when we are a test.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let found = own.ancestors().skip(1).take(2).map(|dir| dir.join(name)).find(|path| path.is_file());
+    let found =
+        own.ancestors().skip(1).take(2).map(|dir| dir.join(name)).find(|path| path.is_file());
     found.with_context(|| format!("the program {name} has not been built"))
 }
 

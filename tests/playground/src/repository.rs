@@ -1,9 +1,15 @@
 //! A generated Ignition repository: shared scripts, a project per site and per area, and an 8.3
 //! configuration collection, with sizes as real repositories have them.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use gateway_sim::{scan::gson, signature::{Form, Resource}};
+use gateway_sim::{
+    scan::gson,
+    signature::{Form, Resource},
+};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::json;
 
@@ -20,8 +26,18 @@ pub struct Repository {
 async fn git(dir: &Path, args: &[&str]) -> anyhow::Result<String> {
     let shown = dir.display().to_string();
     let mut all = vec![
-        "-C", &shown, "-c", "user.name=Ann Fitter", "-c", "user.email=ann@plant.example",
-        "-c", "init.defaultBranch=main", "-c", "commit.gpgsign=false", "-c", "core.autocrlf=false",
+        "-C",
+        &shown,
+        "-c",
+        "user.name=Ann Fitter",
+        "-c",
+        "user.email=ann@plant.example",
+        "-c",
+        "init.defaultBranch=main",
+        "-c",
+        "commit.gpgsign=false",
+        "-c",
+        "core.autocrlf=false",
     ];
     all.extend(args);
     run(Path::new("git"), &all).await
@@ -91,7 +107,9 @@ impl Repository {
         }
         for n in 0..8 {
             let dir = self.work.join(format!("config/ignition/database-connection/Plant DB {n}"));
-            let config = gson(&json!({"settings": {"url": format!("jdbc:postgresql://db{n}/plant"), "poolSize": 8}}))?;
+            let config = gson(
+                &json!({"settings": {"url": format!("jdbc:postgresql://db{n}/plant"), "poolSize": 8}}),
+            )?;
             named(&dir, config)?;
         }
         Ok(())
@@ -101,7 +119,11 @@ impl Repository {
     pub fn change(&self) -> anyhow::Result<()> {
         let mut rng = StdRng::seed_from_u64(20_261_013);
         let dir = self.work.join("projects/shared/ignition/script-python/plant/module3");
-        resource(&dir, "A", &[("code.py", b"def speed(line):\n    return line.speed * 60\n".to_vec())])?;
+        resource(
+            &dir,
+            "A",
+            &[("code.py", b"def speed(line):\n    return line.speed * 60\n".to_vec())],
+        )?;
         view(&self.work.join("projects/site-1"), "Overview/Andon", &mut rng)?;
         let gone = "projects/site-1/com.inductiveautomation.perspective/views/Overview/View 7";
         fs::remove_dir_all(self.work.join(gone))?;
@@ -128,7 +150,9 @@ fn resource(dir: &Path, scope: &str, files: &[(&str, Vec<u8>)]) -> anyhow::Resul
 
 fn named(dir: &Path, config: String) -> anyhow::Result<()> {
     let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let digest = name.bytes().fold(0xcbf2_9ce4_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_01b3));
+    let digest = name
+        .bytes()
+        .fold(0xcbf2_9ce4_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_01b3));
     let uuid = format!("3f2a1c9e-5d47-4b8e-9a10-{:012x}", digest & 0xffff_ffff_ffff);
     let value = json!({
         "scope": "A", "version": 1, "restricted": false, "overridable": true,
@@ -168,7 +192,8 @@ fn view(project: &Path, name: &str, rng: &mut StdRng) -> anyhow::Result<()> {
                 "props": {"text": format!("value = {}", rng.random::<u32>())}})
         })
         .collect();
-    let body = gson(&json!({"custom": {}, "params": {}, "props": {"defaultSize": {"height": 900}},
+    let body =
+        gson(&json!({"custom": {}, "params": {}, "props": {"defaultSize": {"height": 900}},
         "root": {"children": children, "type": "ia.container.coord"}}))?;
     let thumbnail: Vec<u8> = (0..rng.random_range(800..6000)).map(|_| rng.random()).collect();
     let dir = project.join("com.inductiveautomation.perspective/views").join(name);

@@ -1,7 +1,11 @@
 //! The story: first commit everywhere; a second one, canary first; the leader killed on the way and
 //! brought back.
 
-use std::{collections::BTreeMap, path::{Path, PathBuf}, time::{Duration, Instant}};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
@@ -123,9 +127,11 @@ impl Company {
         let mut last = String::new();
         loop {
             let seen = self.cluster.json(&["get", "gateways"]).await;
-            let list = seen.as_ref().ok().and_then(|seen| seen.as_array().cloned()).unwrap_or_default();
+            let list =
+                seen.as_ref().ok().and_then(|seen| seen.as_array().cloned()).unwrap_or_default();
             let there = |gateway: &&Value| {
-                gateway["status"]["applied"]["commit"] == commit && gateway["status"]["state"] == "InSync"
+                gateway["status"]["applied"]["commit"] == commit
+                    && gateway["status"]["state"] == "InSync"
             };
             let done = list.iter().filter(there).count();
             let line = format!("{done} of {} gateways run {}", self.gateways.len(), &commit[..8]);
@@ -137,7 +143,11 @@ impl Company {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                bail!("{last}; gave up after {} s:\n{}", PART.as_secs(), self.cluster.ctl(&["status"]).await?);
+                bail!(
+                    "{last}; gave up after {} s:\n{}",
+                    PART.as_secs(),
+                    self.cluster.ctl(&["status"]).await?
+                );
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -191,9 +201,10 @@ impl Company {
         let mut gateways = Vec::new();
         for (name, mappings) in self.mappings().await? {
             let gateway = self.gateway(&name)?;
-            let compared = verify::files(&self.repository.bare, commit, &mappings, &gateway.data_dir)
-                .await
-                .with_context(|| format!("gateway {name}"))?;
+            let compared =
+                verify::files(&self.repository.bare, commit, &mappings, &gateway.data_dir)
+                    .await
+                    .with_context(|| format!("gateway {name}"))?;
             if self.outside.get(&name) != Some(&verify::outside(&gateway.data_dir, &mappings)?) {
                 bail!("gateway {name}: files outside the managed roots have changed");
             }

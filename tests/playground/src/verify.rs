@@ -18,7 +18,9 @@ pub fn mappings(gateway: &serde_json::Value, profile: &serde_json::Value) -> Map
         let mut out = template
             .replace("{{.Site}}", &text(&gateway["spec"]["site"]))
             .replace("{{.GatewayName}}", &name);
-        for (scope, values) in [("Labels", &gateway["metadata"]["labels"]), ("Vars", &gateway["spec"]["vars"])] {
+        for (scope, values) in
+            [("Labels", &gateway["metadata"]["labels"]), ("Vars", &gateway["spec"]["vars"])]
+        {
             for (key, value) in values.as_object().into_iter().flatten() {
                 out = out.replace(&format!("{{{{.{scope}.{key}}}}}"), &text(value));
             }
@@ -30,13 +32,36 @@ pub fn mappings(gateway: &serde_json::Value, profile: &serde_json::Value) -> Map
 }
 
 /// Compares a data directory with a commit; returns how many files were compared.
-pub async fn files(bare: &Path, commit: &str, mappings: &Mappings, data: &Path) -> anyhow::Result<usize> {
+pub async fn files(
+    bare: &Path,
+    commit: &str,
+    mappings: &Mappings,
+    data: &Path,
+) -> anyhow::Result<usize> {
     let scratch = tempfile::tempdir()?;
     let (bare, out) = (bare.display().to_string(), scratch.path().display().to_string());
-    run(Path::new("git"), &["--git-dir", &bare, "--work-tree", &out, "-c", "core.autocrlf=false", "checkout", "--quiet", "--force", commit, "--", "."]).await?;
+    run(
+        Path::new("git"),
+        &[
+            "--git-dir",
+            &bare,
+            "--work-tree",
+            &out,
+            "-c",
+            "core.autocrlf=false",
+            "checkout",
+            "--quiet",
+            "--force",
+            commit,
+            "--",
+            ".",
+        ],
+    )
+    .await?;
     let mut wanted = BTreeMap::new();
     for (source, destination) in mappings {
-        let top = if source == "." { scratch.path().to_owned() } else { scratch.path().join(source) };
+        let top =
+            if source == "." { scratch.path().to_owned() } else { scratch.path().join(source) };
         for (relative, content) in tree(&top)? {
             if !relative.split('/').any(|segment| segment.starts_with('.')) {
                 wanted.insert(format!("{destination}/{relative}"), content);

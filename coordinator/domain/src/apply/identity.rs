@@ -32,9 +32,7 @@ impl State {
             TokenRole::Coordinator | TokenRole::Operator => new.name.parse::<Name>().map(drop),
         };
         named.map_err(|error| invalid(error.to_string()))?;
-        if new.role == TokenRole::Operator
-            && !self.operators.contains_key(new.name.as_str())
-        {
+        if new.role == TokenRole::Operator && !self.operators.contains_key(new.name.as_str()) {
             return Err(not_found(format!("operator {} does not exist: apply it first", new.name)));
         }
         if new.expires_at.since(self.now).0 > TOKEN_LIFE_MS_MAX {
@@ -77,7 +75,10 @@ impl State {
             return Err(denied(format!("the join token expired at {}", token.expires_at)));
         }
         if token.name != attempt.name {
-            return Err(denied(format!("the join token is for {}, not {}", token.name, attempt.name)));
+            return Err(denied(format!(
+                "the join token is for {}, not {}",
+                token.name, attempt.name
+            )));
         }
         if token.role == TokenRole::Agent && token.member != attempt.member {
             return Err(denied(format!("the join token is for member {}", token.member)));

@@ -58,7 +58,9 @@ impl State {
             status.applied = Some(attempt.clone());
         }
         let message = match attempt.failures.first() {
-            None => format!("applied in {} ms, {} files", attempt.duration_ms, attempt.files_changed),
+            None => {
+                format!("applied in {} ms, {} files", attempt.duration_ms, attempt.files_changed)
+            }
             Some(failure) => format!("failed in {}: {}", failure.step, failure.message),
         };
         self.say(scene.index, Kind::Gateway, report.gateway.as_str(), "put", message.clone());

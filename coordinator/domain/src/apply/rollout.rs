@@ -41,7 +41,8 @@ impl State {
             .members
             .into_iter()
             .map(|member| {
-                let paused = self.gateways.get(&member.gateway).is_some_and(|g| g.resource.spec.paused);
+                let paused =
+                    self.gateways.get(&member.gateway).is_some_and(|g| g.resource.spec.paused);
                 let state = match paused {
                     true => MemberState::Skipped { reason: "paused".to_owned() },
                     false => MemberState::Pending,
@@ -69,8 +70,11 @@ impl State {
             started_at: self.now,
             finished_at: None,
         };
-        let message =
-            format!("started: commit {} to {} gateways", rollout.commit.short(), rollout.members.len());
+        let message = format!(
+            "started: commit {} to {} gateways",
+            rollout.commit.short(),
+            rollout.members.len()
+        );
         Arc::make_mut(&mut self.rollouts).insert(id.clone(), Arc::new(rollout));
         Arc::make_mut(&mut self.newest).insert(start.fleet, id.clone());
         self.say(scene.index, Kind::Rollout, id.as_str(), "put", message);

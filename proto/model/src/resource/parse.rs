@@ -214,7 +214,10 @@ impl Fault {
 
 fn decode(value: &Value) -> Result<Resource, Vec<Fault>> {
     let Some(object) = value.as_object() else {
-        return Err(vec![Fault::new("", "a resource is a mapping with apiVersion, kind, metadata, spec")]);
+        return Err(vec![Fault::new(
+            "",
+            "a resource is a mapping with apiVersion, kind, metadata, spec",
+        )]);
     };
     let kind = match object.get("kind").and_then(Value::as_str) {
         None => return Err(vec![Fault::new("/kind", "kind is missing")]),
@@ -277,7 +280,10 @@ fn check(resource: &Resource) -> Result<(), Fault> {
             for (at, stage) in fleet.spec.stages.iter().enumerate() {
                 if !seen.insert(&stage.name) {
                     let pointer = format!("/spec/stages/{at}/name");
-                    return Err(Fault::new(&pointer, format!("two stages are named {}", stage.name)));
+                    return Err(Fault::new(
+                        &pointer,
+                        format!("two stages are named {}", stage.name),
+                    ));
                 }
             }
             Ok(())

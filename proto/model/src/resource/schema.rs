@@ -93,10 +93,9 @@ fn type_of(node: &Value) -> String {
         return format!("\"{constant}\"");
     }
     let words: Vec<&str> = match node.get("oneOf").or(node.get("enum")).and_then(Value::as_array) {
-        Some(options) => options
-            .iter()
-            .filter_map(|one| one.get("const").unwrap_or(one).as_str())
-            .collect(),
+        Some(options) => {
+            options.iter().filter_map(|one| one.get("const").unwrap_or(one).as_str()).collect()
+        }
         None => Vec::new(),
     };
     if !words.is_empty() {
@@ -105,9 +104,12 @@ fn type_of(node: &Value) -> String {
     match node.get("type") {
         Some(Value::String(kind)) if kind == "array" => format!("[]{}", type_of(below(node))),
         Some(Value::String(kind)) => kind.clone(),
-        Some(Value::Array(kinds)) => {
-            kinds.iter().filter_map(Value::as_str).find(|k| *k != "null").unwrap_or("any").to_owned()
-        }
+        Some(Value::Array(kinds)) => kinds
+            .iter()
+            .filter_map(Value::as_str)
+            .find(|k| *k != "null")
+            .unwrap_or("any")
+            .to_owned(),
         _ => "any".to_owned(),
     }
 }
