@@ -59,7 +59,12 @@ impl Repository {
     pub async fn mirror(dir: &Path, name: &str, url: &str) -> anyhow::Result<Self> {
         let bare = dir.join(format!("{name}.git"));
         let to = bare.display().to_string();
-        git(dir, &["clone", "--quiet", "--bare", url, &to]).await?;
+        // git runs in another folder: a path of ours would mean something else there.
+        let url = match fs::canonicalize(url) {
+            Ok(path) => path.display().to_string(),
+            Err(_) => url.to_owned(),
+        };
+        git(dir, &["clone", "--quiet", "--bare", &url, &to]).await?;
         Ok(Self { bare, work: dir.to_owned() })
     }
 
