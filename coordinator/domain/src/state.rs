@@ -171,6 +171,11 @@ impl State {
         self.desired.get(gateway)
     }
 
+    /// Number of gateways.
+    pub fn gateways_len(&self) -> usize {
+        self.gateways.len()
+    }
+
     /// Number of agents connected to a node.
     pub fn agents_at(&self, node: u64) -> u32 {
         let here = |status: &GatewayStatus| {

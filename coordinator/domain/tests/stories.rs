@@ -1,0 +1,303 @@
+//! Stories of the state: commands in, decisions out, without a runtime.
+
+use millwright_coordinator_domain::{
+    State,
+    assignment::assignment_of,
+    command::{
+        Body, Bootstrap, Command, CreateToken, LogContext, NodeRecord, Outcome, PlanMember,
+        ResolveRelease, StartRollout, TokenRole, UseToken,
+    },
+    rollout::{decide, wanted},
+    state::RolloutPhase,
+    view,
+};
+use millwright_model::{
+    digest::{Digest, GitId},
+    generation::{Epoch, Generation},
+    id::{GatewayName, Member, RequestId},
+    report::{Failure, FailureKind, Phase, Report, Retry, Step},
+    resource::{Kind, parse_documents},
+    selector::Selector,
+    time::Timestamp,
+};
+
+const PLANT: &str = "
+{apiVersion: millwright.dev/v1, kind: Repository, metadata: {name: plant}, spec: {url: 'file:///x', ref: {branch: main}}}
+---
+{apiVersion: millwright.dev/v1, kind: SyncProfile, metadata: {name: p}, spec: {mappings: [{source: a, destination: projects/a}]}}
+---
+{apiVersion: millwright.dev/v1, kind: Fleet, metadata: {name: all}, spec: {repository: plant, stages: [{name: canary, select: canary=true}, {name: rest, maxConcurrent: 2}]}}
+---
+{apiVersion: millwright.dev/v1, kind: Gateway, metadata: {name: g1, labels: {canary: 'true'}}, spec: {site: s, profile: p}}
+---
+{apiVersion: millwright.dev/v1, kind: Gateway, metadata: {name: g2}, spec: {site: s, profile: p}}
+---
+{apiVersion: millwright.dev/v1, kind: Gateway, metadata: {name: g3}, spec: {site: s, profile: p}}
+---
+{apiVersion: millwright.dev/v1, kind: Gateway, metadata: {name: g4}, spec: {site: s, profile: p}}
+";
+
+struct Cluster {
+    state: State,
+    index: u64,
+    log: Vec<Command>,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let mut cluster = Self { state: State::default(), index: 0, log: Vec::new() };
+        let node = NodeRecord {
+            name: "n1".parse().expect("a name"),
+            api_address: "127.0.0.1:1".into(),
+            peer_address: "127.0.0.1:2".into(),
+            version: "0".into(),
+            key_digest: [1; 32],
+        };
+        cluster.accepted(Body::Bootstrap(Bootstrap {
+            cluster_id: "c1".parse().expect("an id"),
+            ca_pem: "ca".into(),
+            sealed_ca_key: vec![1],
+            node_id: 1,
+            node,
+            operator: "ann".parse().expect("a name"),
+            operator_key: [2; 32],
+        }));
+        let resources = parse_documents(PLANT, "plant.yaml").expect("valid resources");
+        cluster.accepted(Body::PutResources { resources });
+        cluster
+    }
+
+    fn apply(&mut self, body: Body) -> Outcome {
+        self.index += 1;
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&self.index.to_be_bytes());
+        let command = Command {
+            request_id: RequestId(id),
+            at: Timestamp(1_000 * self.index),
+            epoch: self.state.epoch(),
+            actor: "test".into(),
+            reason: String::new(),
+            body,
+        };
+        self.log.push(command.clone());
+        self.state.apply(LogContext { index: self.index }, command).0
+    }
+
+    fn accepted(&mut self, body: Body) {
+        let outcome = self.apply(body);
+        assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
+    }
+
+    /// Resolves the branch and starts the rollout that this asks for.
+    fn release(&mut self, commit: u8) {
+        self.accepted(Body::ResolveRelease(ResolveRelease {
+            repository: "plant".parse().expect("a name"),
+            reference: "branch main".into(),
+            commit: GitId([commit; 20]),
+            author: "ann".into(),
+            subject: "change".into(),
+            committed_at: Timestamp(1),
+        }));
+        let [request] = <[_; 1]>::try_from(wanted(&self.state)).expect("one rollout is wanted");
+        let members = request
+            .members
+            .iter()
+            .map(|member| PlanMember {
+                gateway: member.gateway.clone(),
+                manifest: Digest::of(&[commit]),
+                render: member.render.clone().expect("renders"),
+                stage: member.stage,
+                roots: vec!["projects/a".parse().expect("a path")],
+            })
+            .collect();
+        self.accepted(Body::StartRollout(StartRollout {
+            plan_hash: request.hash(),
+            fleet: request.fleet,
+            repository: request.repository,
+            commit: request.commit,
+            reference: request.reference,
+            stages: request.stages,
+            members,
+            seen: request.seen,
+        }));
+        assert!(wanted(&self.state).is_empty(), "a planned rollout is not wanted again");
+    }
+
+    /// Carries decisions out; returns who was assigned.
+    fn drive(&mut self) -> Vec<String> {
+        let mut assigned = Vec::new();
+        for body in decide(&self.state) {
+            if let Body::AdvanceRollout(advance) = &body {
+                assigned.extend(advance.assign.iter().map(ToString::to_string));
+            }
+            self.accepted(body);
+        }
+        assigned
+    }
+
+    fn report(&mut self, gateway: &str, generation: u64, phase: Phase) {
+        let report = Report {
+            gateway: gateway.parse().expect("a name"),
+            member: Member::Single,
+            generation: Generation(generation),
+            epoch: Epoch(1),
+            phase,
+            commit: None,
+            files_changed: 1,
+            files_deleted: 0,
+            bytes_fetched: 1,
+            duration_ms: 1,
+            finished_at: Timestamp(1),
+        };
+        self.accepted(Body::RecordReports { reports: vec![report] });
+    }
+
+    fn phase(&self, rollout: &str) -> String {
+        let found = view::list(&self.state, Kind::Rollout, Some(rollout), &Selector::default());
+        found[0].json["status"]["phase"].as_str().expect("a phase").to_owned()
+    }
+}
+
+fn applied(commit: u8) -> Phase {
+    Phase::Applied { manifest: Digest::of(&[commit]) }
+}
+
+fn failed() -> Phase {
+    Phase::Failed {
+        failures: vec![Failure {
+            step: Step::Scan,
+            kind: FailureKind::ScanTimeout,
+            retry: Retry::Later,
+            message: "the scan did not end".into(),
+        }],
+    }
+}
+
+#[test]
+fn the_canary_goes_first_and_the_limit_holds() {
+    let mut cluster = Cluster::new();
+    cluster.release(1);
+    assert_eq!(cluster.drive(), ["g1"]);
+    assert!(cluster.drive().is_empty(), "nothing more until the canary has applied");
+    cluster.report("g1", 1, applied(1));
+    assert_eq!(cluster.drive(), ["g2", "g3"]);
+    cluster.report("g2", 1, applied(1));
+    assert_eq!(cluster.drive(), ["g4"]);
+    cluster.report("g3", 1, applied(1));
+    cluster.report("g4", 1, applied(1));
+    cluster.drive();
+    assert_eq!(cluster.phase("all-1"), "Completed");
+}
+
+#[test]
+fn a_stage_waits_for_evidence_of_its_own_generation() {
+    let mut cluster = Cluster::new();
+    cluster.release(1);
+    cluster.drive();
+    cluster.report("g1", 1, applied(1));
+    cluster.release(2);
+    assert_eq!(cluster.phase("all-1"), "Superseded");
+    assert_eq!(cluster.drive(), ["g1"]);
+    // The old good report comes once more: it opens nothing.
+    cluster.report("g1", 1, applied(1));
+    assert!(cluster.drive().is_empty());
+    cluster.report("g1", 2, applied(2));
+    assert!(!cluster.drive().is_empty());
+}
+
+#[test]
+fn a_failed_canary_stops_the_rollout_and_the_next_commit_starts_a_new_one() {
+    let mut cluster = Cluster::new();
+    cluster.release(1);
+    cluster.drive();
+    cluster.report("g1", 1, failed());
+    assert!(cluster.drive().is_empty());
+    assert_eq!(cluster.phase("all-1"), format!("{:?}", RolloutPhase::Failed));
+    assert!(assignment_of(&cluster.state, &"g2".parse::<GatewayName>().expect("a name")).is_none());
+    cluster.release(2);
+    assert_eq!(cluster.drive(), ["g1"]);
+}
+
+#[test]
+fn a_read_back_of_other_files_is_a_failure() {
+    let mut cluster = Cluster::new();
+    cluster.release(1);
+    cluster.drive();
+    cluster.report("g1", 1, applied(9));
+    cluster.drive();
+    assert_eq!(cluster.phase("all-1"), "Failed");
+}
+
+#[test]
+fn the_same_log_gives_the_same_state_and_a_repeat_changes_nothing() {
+    let mut cluster = Cluster::new();
+    cluster.release(1);
+    cluster.drive();
+    cluster.report("g1", 1, applied(1));
+    let mut again = State::default();
+    for (at, command) in cluster.log.iter().enumerate() {
+        let context = LogContext { index: at as u64 + 1 };
+        let (first, _) = again.apply(context, command.clone());
+        let before = again.clone();
+        let (second, touched) = again.apply(context, command.clone());
+        assert_eq!(first, second);
+        assert!(touched.gateways.is_empty());
+        assert_eq!(before, again);
+    }
+    assert_eq!(again, cluster.state);
+}
+
+#[test]
+fn a_token_buys_one_identity_for_the_name_on_it() {
+    let mut cluster = Cluster::new();
+    let token = |id: &str, expires: u64| CreateToken {
+        id: id.into(),
+        secret_digest: [7; 32],
+        role: TokenRole::Agent,
+        name: "g1".into(),
+        member: Member::Single,
+        expires_at: Timestamp(expires),
+    };
+    let using = |id: &str, secret: u8, name: &str| {
+        Body::UseToken(UseToken {
+            id: id.into(),
+            secret_digest: [secret; 32],
+            name: name.into(),
+            member: Member::Single,
+            key_digest: [9; 32],
+        })
+    };
+    cluster.accepted(Body::CreateToken(token("t1", 1_000_000)));
+    cluster.accepted(Body::CreateToken(token("t2", 1)));
+    for (body, why) in [
+        (using("t1", 8, "g1"), "not known"),
+        (using("t1", 7, "g2"), "is for g1"),
+        (using("t2", 7, "g1"), "expired"),
+        (using("t9", 7, "g1"), "not known"),
+    ] {
+        match cluster.apply(body) {
+            Outcome::Rejected(rejection) => assert!(rejection.message().contains(why)),
+            Outcome::Accepted(accepted) => panic!("{accepted:?}, expected {why}"),
+        }
+    }
+    cluster.accepted(using("t1", 7, "g1"));
+    assert!(cluster.state.key_allowed("spiffe://c1/agent/g1/single", &[9; 32]));
+    assert!(matches!(cluster.apply(using("t1", 7, "g1")), Outcome::Rejected(_)));
+    let gateway = "g1".parse().expect("a name");
+    cluster.accepted(Body::RevokeAgent { gateway, member: Member::Single, ban: true });
+    assert!(!cluster.state.key_allowed("spiffe://c1/agent/g1/single", &[9; 32]));
+}
+
+#[test]
+fn a_set_with_a_dangling_reference_is_refused_whole() {
+    let mut cluster = Cluster::new();
+    let before = cluster.state.gateways_len();
+    let text = "
+{apiVersion: millwright.dev/v1, kind: Gateway, metadata: {name: g8}, spec: {site: s, profile: p}}
+---
+{apiVersion: millwright.dev/v1, kind: Gateway, metadata: {name: g9}, spec: {site: s, profile: nope}}
+";
+    let resources = parse_documents(text, "x").expect("valid resources");
+    assert!(matches!(cluster.apply(Body::PutResources { resources }), Outcome::Rejected(_)));
+    assert_eq!(cluster.state.gateways_len(), before);
+}
