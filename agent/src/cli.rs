@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A job in hand may take this long to end when the agent is asked to stop.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// A Millwright agent: keeps one Ignition gateway at the commit it is told.
 #[derive(Debug, Parser)]

@@ -76,14 +76,16 @@ pub fn template(coordinators: &[String], data_dir: &Path, url: &str, token_file:
          [gateway]\n\
          # Data directory of the Ignition gateway. The agent's own folder must be on the same\n\
          # file system: files are staged there and renamed into place.\n\
-         data_dir = {data_dir:?}\n\
+         data_dir = {:?}\n\
          # Its web server.\n\
          url = {url:?}\n\
          # File with an API token of the gateway that may read and write, as name:key.\n\
-         token_file = {token_file:?}\n\
+         token_file = {:?}\n\
          # How long to wait for a gateway that starts or cannot be reached.\n\
          # wait = \"2m\"\n\
          # How long a scan may take.\n\
-         # scan_timeout = \"2m\"\n"
+         # scan_timeout = \"2m\"\n",
+        data_dir.display().to_string(),
+        token_file.display().to_string()
     )
 }

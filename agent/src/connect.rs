@@ -36,7 +36,7 @@ const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Messages waiting for a stream that is slow.
 const OUTBOUND: usize = 16;
 /// How long content may wait for a coordinator.
-const CLIENT_WAIT: Duration = Duration::from_secs(300);
+const CLIENT_WAIT: Duration = Duration::from_mins(5);
 
 /// The coordinator in use, for content.
 #[derive(Debug, Clone)]

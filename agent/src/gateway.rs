@@ -51,10 +51,8 @@ pub struct Trouble {
 impl Trouble {
     /// As a failure of a step.
     pub fn failure(self, step: Step) -> Failure {
-        let retry = match self.kind {
-            FailureKind::Unauthorized | FailureKind::WrongGateway => Retry::Never,
-            _ => Retry::Later,
-        };
+        let never = [FailureKind::Unauthorized, FailureKind::WrongGateway].contains(&self.kind);
+        let retry = if never { Retry::Never } else { Retry::Later };
         Failure { step, kind: self.kind, retry, message: self.message }
     }
 }

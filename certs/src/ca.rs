@@ -17,9 +17,9 @@ use crate::{
 
 /// A certificate begins this long before now, so that a machine whose clock is a little behind
 /// accepts it.
-const BACKDATE: Duration = Duration::from_secs(60);
+const BACKDATE: Duration = Duration::from_mins(1);
 /// Life of the CA itself.
-const CA_LIFE: Duration = Duration::from_secs(10 * 365 * 86_400);
+const CA_LIFE: Duration = Duration::from_hours(87600);
 
 /// A request or a key that the CA does not take.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 /// Never sooner than this, however short the life: a clock that is off must not make a storm.
 const SOONEST: Duration = Duration::from_millis(500);
 /// Never later than this: a timer of weeks is not to be trusted across suspends.
-const LATEST: Duration = Duration::from_secs(6 * 3600);
+const LATEST: Duration = Duration::from_hours(6);
 
 /// How long to wait before renewing: until two thirds of the life have passed, at most six hours at
 /// a time (then it is asked again).

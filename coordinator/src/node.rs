@@ -308,7 +308,7 @@ async fn join(shared: &Shared) -> anyhow::Result<()> {
             match shared.peers.client(address).join(request).await {
                 Ok(_) => return Ok(()),
                 Err(status) => {
-                    tracing::debug!(address, message = status.message(), "not admitted yet")
+                    tracing::debug!(address, message = status.message(), "not admitted yet");
                 }
             }
         }

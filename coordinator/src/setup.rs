@@ -172,7 +172,7 @@ async fn found(
 }
 
 /// Life of the first operator's certificate: it is replaced by proof of key, like an agent's.
-const OPERATOR_LIFE: Duration = Duration::from_secs(365 * 86_400);
+const OPERATOR_LIFE: Duration = Duration::from_hours(8760);
 
 fn write_operator(
     dir: &Path,

@@ -43,7 +43,7 @@ pub struct Global {
     /// Read what one node has, even without a leader; may be old.
     #[arg(long, global = true)]
     pub stale: bool,
-    /// No colours; NO_COLOR does the same.
+    /// No colours; `NO_COLOR` does the same.
     #[arg(long, global = true)]
     pub no_color: bool,
 }

@@ -234,7 +234,7 @@ fn gateway_status(state: &State, name: &GatewayName) -> Value {
         "applied": status.applied.as_ref().map(|a| json!({
             "commit": a.commit, "manifest": a.manifest, "generation": a.generation, "at": a.at,
         })),
-        "failures": last.map(|a| json!(a.failures)).unwrap_or_else(|| json!([])),
+        "failures": last.map_or_else(|| json!([]), |a| json!(a.failures)),
         "history": status.history.iter().rev().map(attempt_json).collect::<Vec<_>>(),
     })
 }

@@ -49,12 +49,11 @@ impl ControlApi {
     }
 
     async fn read(&self, stale: bool) -> Result<(u64, Arc<State>), Status> {
-        let published = match stale {
-            true => self.shared.consensus.state(),
-            false => {
-                let read = self.shared.consensus.linearized().await;
-                read.map_err(|error| status::propose_failed(&error))?
-            }
+        let published = if stale {
+            self.shared.consensus.state()
+        } else {
+            let read = self.shared.consensus.linearized().await;
+            read.map_err(|error| status::propose_failed(&error))?
         };
         Ok((published.index, published.state))
     }

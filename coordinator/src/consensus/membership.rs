@@ -11,7 +11,7 @@ use super::{
 };
 
 /// How long a learner may take to catch up.
-const CATCH_UP: Duration = Duration::from_secs(60);
+const CATCH_UP: Duration = Duration::from_mins(1);
 
 /// Why a member could not be added.
 #[derive(Debug, thiserror::Error)]

@@ -26,7 +26,7 @@ use crate::peers::{PeerClient, Peers};
 /// Bytes in one message of a snapshot stream.
 const SNAPSHOT_CHUNK_BYTES: usize = 256 << 10;
 /// A snapshot may take this long: state is bounded, plant WANs are slow.
-const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(120);
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Makes one client per other coordinator.
 #[derive(Debug, Clone)]

@@ -83,18 +83,17 @@ impl TreeSource for CommitTree<'_> {
                     return Err(content(format!("{} is a submodule: refused", shown())));
                 }
             }
-            let (digest, size) = match self.index.get(id) {
-                Some(known) => known,
-                None => {
-                    let bytes = reader.read(id).map_err(content)?;
-                    if bytes.starts_with(LFS_POINTER) {
-                        let message = "is a Git LFS pointer: its content is not in git";
-                        return Err(content(format!("{} {message}", shown())));
-                    }
-                    let known = (Digest::of(&bytes), bytes.len() as u64);
-                    fresh.push((id, known.0, known.1));
-                    known
+            let (digest, size) = if let Some(known) = self.index.get(id) {
+                known
+            } else {
+                let bytes = reader.read(id).map_err(content)?;
+                if bytes.starts_with(LFS_POINTER) {
+                    let message = "is a Git LFS pointer: its content is not in git";
+                    return Err(content(format!("{} {message}", shown())));
                 }
+                let known = (Digest::of(&bytes), bytes.len() as u64);
+                fresh.push((id, known.0, known.1));
+                known
             };
             self.blobs.learn(digest, self.mirror, id, size);
             let executable = kind == FileKind::Executable;

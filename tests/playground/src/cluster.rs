@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::process::{Process, binary, free_port, run};
 
 /// How long a node may take to be ready; a debug build on a busy machine is slow.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 /// One coordinator.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long one part of the story may take.
-const PART: Duration = Duration::from_secs(180);
+const PART: Duration = Duration::from_mins(3);
 
 /// What to play.
 #[derive(Debug, Clone)]
@@ -57,14 +57,13 @@ impl Company {
         let began = Instant::now();
         let git = plan.dir.join("git");
         std::fs::create_dir_all(&git)?;
-        let repository = match &plan.foreign {
-            Some((url, _)) => Repository::mirror(&git, "plant", url).await?,
-            None => {
-                let repository = Repository::create(&git, "plant").await?;
-                repository.generate(plan.sites)?;
-                repository.commit("First version of the plant").await?;
-                repository
-            }
+        let repository = if let Some((url, _)) = &plan.foreign {
+            Repository::mirror(&git, "plant", url).await?
+        } else {
+            let repository = Repository::create(&git, "plant").await?;
+            repository.generate(plan.sites)?;
+            repository.commit("First version of the plant").await?;
+            repository
         };
         let server = GitServer::start(&git).await?;
         say(began, "starting three coordinators");

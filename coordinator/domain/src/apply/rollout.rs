@@ -132,13 +132,12 @@ impl State {
             if member.state != MemberState::Pending {
                 continue;
             }
-            Arc::make_mut(member).state = match self.gateways.get(&gateway) {
-                None => MemberState::Skipped { reason: "removed".to_owned() },
-                Some(_) => {
-                    let generation = self.assign(&gateway, &id, &changed.reference, member);
-                    scene.touched.gateways.insert(gateway.clone());
-                    MemberState::Assigned { generation }
-                }
+            Arc::make_mut(member).state = if self.gateways.contains_key(&gateway) {
+                let generation = self.assign(&gateway, &id, &changed.reference, member);
+                scene.touched.gateways.insert(gateway.clone());
+                MemberState::Assigned { generation }
+            } else {
+                MemberState::Skipped { reason: "removed".to_owned() }
             };
             let message = format!("assigned commit {} by {id}", changed.commit.short());
             self.say(scene.index, Kind::Gateway, gateway.as_str(), "put", message);
