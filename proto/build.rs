@@ -4,6 +4,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
         "millwright/common/v1/common.proto",
         "millwright/agent/v1/agent.proto",
+        "millwright/agent/v1/stored.proto",
         "millwright/control/v1/control.proto",
         "millwright/peer/v1/peer.proto",
         "millwright/log/v1/log.proto",

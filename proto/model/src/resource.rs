@@ -18,6 +18,7 @@ pub use self::{
 use crate::{
     id::{GatewayName, Name},
     path::ManagedPath,
+    policy::{Drift, Policies, Redundancy, Rollback, Sessions, Snapshots, Verify},
     selector::Selector,
     time::Span,
 };
@@ -137,6 +138,58 @@ pub struct SyncProfileSpec {
     /// `config/resources/core/ignition/user-source`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<ManagedPath>,
+    /// Open Designers, Perspective sessions and Vision clients.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sessions: Sessions,
+    /// Redundant pairs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub redundancy: Redundancy,
+    /// Copies of the files taken before they change.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub snapshots: Snapshots,
+    /// What must hold after the scan.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub verify: Verify,
+    /// When the previous files come back by themselves.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rollback: Rollback,
+    /// What to do when somebody else changes managed files.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub drift: Drift,
+    /// Applies remembered per gateway. Default 10.
+    #[serde(default = "default_history", skip_serializing_if = "is_default_history")]
+    #[schemars(range(min = 1, max = 100))]
+    pub history_limit: u32,
+}
+
+impl SyncProfileSpec {
+    /// Everything that the agent needs to know of it.
+    pub fn policies(&self) -> Policies {
+        Policies {
+            sessions: self.sessions.clone(),
+            redundancy: self.redundancy.clone(),
+            snapshots: self.snapshots.clone(),
+            verify: self.verify.clone(),
+            rollback: self.rollback.clone(),
+            drift: self.drift,
+        }
+    }
+}
+
+/// Applies remembered per gateway unless the profile says otherwise.
+pub const HISTORY_LIMIT: u32 = 10;
+
+fn default_history() -> u32 {
+    HISTORY_LIMIT
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_default_history(limit: &u32) -> bool {
+    *limit == HISTORY_LIMIT
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// One directory or file of the repository and where it goes.
