@@ -14,8 +14,8 @@ use crate::{
     clock, disk,
     gateway::Gateway,
     http::wait_unlocked,
-    lifecycle,
     pair::{self, Cause},
+    project_files,
     scan::Kind,
     sessions::SessionKind,
     stamps,
@@ -112,7 +112,8 @@ pub(crate) async fn save(gateway: &Arc<Gateway>, save: Save) -> anyhow::Result<V
         let path = format!("{folder}/{name}");
         gateway.blocking(move |gateway| disk::write(gateway, &path, &bytes)).await?;
     }
-    gateway.blocking(|gateway| lifecycle::load_one(gateway, Kind::Projects)).await?;
+    let (name, path) = (project.clone(), save.resource.clone());
+    gateway.blocking(move |gateway| project_files::reload_resource(gateway, &name, &path)).await?;
     gateway.change(|state| {
         state.counters.designer_saves += 1;
         let resource = [save.resource.clone()];

@@ -5,14 +5,24 @@
 
 pub(crate) mod answer;
 mod auth;
+mod backup;
 mod call;
+mod change;
+mod eam;
 mod fault;
 mod list;
 mod logs;
+mod modes;
+mod openapi;
+mod overview;
 mod pair;
+mod projects;
+mod resources;
 mod sessions;
 mod status;
 mod sync;
+mod tags;
+mod transfer;
 mod webdev;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -87,8 +97,24 @@ async fn answer(gateway: &Arc<Gateway>, call: &Call) -> Response {
 }
 
 fn find<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Found<'a>> {
-    let groups =
-        [status::route, webdev::route, sync::route, sessions::route, pair::route, logs::route];
+    let groups = [
+        status::route,
+        webdev::route,
+        sync::route,
+        sessions::route,
+        pair::route,
+        logs::route,
+        backup::route,
+        resources::route,
+        change::route,
+        modes::route,
+        projects::route,
+        transfer::route,
+        tags::route,
+        overview::route,
+        openapi::route,
+        eam::route,
+    ];
     groups.into_iter().find_map(|group| group(gateway, call))
 }
 

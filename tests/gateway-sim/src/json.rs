@@ -26,11 +26,6 @@ pub(crate) fn html_safe(text: &str) -> String {
     out
 }
 
-/// The text at a path of members; empty when there is none.
-pub(crate) fn text<'a>(value: &'a Value, path: &[&str]) -> &'a str {
-    path.iter().fold(value, |at, key| &at[*key]).as_str().unwrap_or_default()
-}
-
 /// Lays a partial object over a whole one, member by member.
 pub(crate) fn merge(whole: &mut Value, part: &Value) {
     match (whole, part) {

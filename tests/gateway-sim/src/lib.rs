@@ -10,6 +10,8 @@
 //! It has no script engine, no real tags and no TLS. Everything that tests may want to set or to
 //! happen is a [`Command`].
 
+mod archive;
+mod backup;
 mod clock;
 pub mod command;
 mod config;
@@ -28,6 +30,8 @@ mod logbook;
 mod model;
 mod modules;
 mod pair;
+mod project_files;
+mod saves;
 pub mod scan;
 pub mod seed;
 pub mod sessions;
@@ -37,6 +41,7 @@ mod tags;
 mod token;
 pub mod tree;
 mod trial;
+mod types;
 mod witness;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

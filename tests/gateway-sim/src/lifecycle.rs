@@ -78,14 +78,6 @@ pub(crate) fn load(gateway: &Arc<Gateway>, fresh: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes the files of one kind as they are, after a save of the gateway's own.
-pub(crate) fn load_one(gateway: &Arc<Gateway>, kind: Kind) -> anyhow::Result<()> {
-    let tree = gateway.disk().reader.read(&gateway.settings.data_dir, &ROOTS)?;
-    let (loaded, _, _) = scan::load_tree(gateway, &tree, kind);
-    scan::install(gateway, loaded.quiet());
-    Ok(())
-}
-
 /// The mode in the JVM's arguments.
 fn mode_of(data_dir: &Path) -> Option<String> {
     let text = fs::read_to_string(data_dir.join("ignition.conf")).ok()?;
@@ -129,7 +121,11 @@ pub(crate) async fn keep_noise(gateway: Arc<Gateway>) {
     while gateway.pause(EVERY_MS).await {
         let wanted = gateway.see(|state| state.knobs.noise && state.phase == Phase::Running);
         if wanted {
-            let written = gateway.blocking(|gateway| noise(gateway, "tick\n")).await;
+            let write = |gateway: &Arc<Gateway>| {
+                noise(gateway, "tick\n")?;
+                crate::tags::churn(gateway, &gateway.settings.data_dir)
+            };
+            let written = gateway.blocking(write).await;
             if let Err(error) = written {
                 gateway.change(|state| state.say("WARN", "wrapper", &error.to_string()));
             }

@@ -5,3 +5,4 @@
 pub(crate) mod config;
 pub(crate) mod projects;
 pub(crate) mod refusal;
+pub(crate) mod tags;

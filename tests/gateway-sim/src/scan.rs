@@ -261,12 +261,6 @@ pub(crate) fn install(gateway: &Arc<Gateway>, mut loaded: Loaded) -> bool {
 }
 
 impl Loaded {
-    /// Without news for Designers: whoever saved tells them.
-    pub(crate) fn quiet(mut self) -> Self {
-        self.changed.clear();
-        self
-    }
-
     fn install(self, state: &mut State) -> bool {
         if let Some(config) = self.config {
             state.config = Arc::new(config);
@@ -394,7 +388,10 @@ pub(crate) fn load_tree(
             for (key, refusal) in &found.refused {
                 loaded.lines.extend(refusal.line(&key.kind, &key.path()));
             }
-            loaded.moved = !found.changed.is_empty() || found.config.wedge != config.wedge;
+            loaded.moved = !found.changed.is_empty()
+                || found.tags_changed
+                || found.config.wedge != config.wedge
+                || found.config.collections != config.collections;
             loaded.config = Some(found.config);
             (loaded, found.stale, refused)
         }

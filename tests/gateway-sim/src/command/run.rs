@@ -38,7 +38,9 @@ pub(crate) async fn run(gateway: &Arc<Gateway>, command: Command) -> anyhow::Res
             };
             gateway.blocking(write).await?;
         }
-        Command::EditTags { provider, path, tags } => tags::edit(gateway, provider, path, tags),
+        Command::EditTags { provider, path, tags } => {
+            tags::edit(gateway, &provider, &path, &tags);
+        }
         Command::Scan { kind } => {
             return Ok(scan::trigger(gateway, kind, "web-ui").unwrap_or_default());
         }

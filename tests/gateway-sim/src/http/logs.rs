@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{
-    answer::{no_content, ok},
+    answer::no_content,
     call::{Call, Found},
     list::envelope,
     read, write,
@@ -39,7 +39,6 @@ pub(crate) fn route<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Fou
         ("GET", ["audit", "log", _]) => {
             read(async { envelope(call, gateway.see(|state| state.audit.clone())) })
         }
-        ("GET", ["audit", "profiles"]) => read(async { ok(&json!([])) }),
         _ => None,
     }
 }

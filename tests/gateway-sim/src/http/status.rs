@@ -17,7 +17,7 @@ use super::{
 use crate::{
     config::{Profile, Role},
     gateway::{Gateway, Phase, State},
-    lifecycle, modules,
+    lifecycle,
     pair::Activity,
     scan::{self, Kind},
 };
@@ -205,9 +205,4 @@ fn uninstall(gateway: &Gateway, call: &Call) -> Response {
         ids(call, "uninstall").into_iter().filter(|id| !state.modules.uninstall(id)).collect()
     });
     ok(&json!({"success": failed.is_empty(), "failedUninstalls": {"uninstall": failed}}))
-}
-
-/// Whether EAM has its routes.
-pub(crate) fn has_eam(gateway: &Gateway) -> bool {
-    gateway.see(|state| state.modules.has(modules::EAM))
 }

@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use serde_json::{Value, json};
 
-use super::refusal::{self, Refusal};
+use super::{
+    refusal::{self, Refusal},
+    tags::{self, Tags},
+};
 use crate::{
     knobs::OnMismatch,
     stamps::{self, Verdict},
@@ -60,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) mode: Option<String>,
     /// A mode has tag folders: a pair cannot sync.
     pub(crate) wedge: bool,
+    /// Folders of tags.
+    pub(crate) tags: Tags,
 }
 
 /// What reading found.
@@ -72,6 +77,8 @@ pub(crate) struct Found {
     pub(crate) refused: Vec<(Key, Refusal)>,
     /// Copies that differ from before, gone ones included.
     pub(crate) changed: Vec<(Key, String)>,
+    /// Tags differ from before.
+    pub(crate) tags_changed: bool,
 }
 
 /// How to read.
@@ -86,6 +93,7 @@ pub(crate) struct Rules<'a> {
 pub(crate) fn read(data_dir: &Path, tree: &Tree, before: &Config, rules: &Rules<'_>) -> Found {
     let mut found = Found::default();
     found.config.mode.clone_from(&before.mode);
+    found.config.tags = tags::read(data_dir, tree, &before.tags);
     for (path, folder) in &tree.folders {
         let Some(inside) = path.strip_prefix("config/resources/") else { continue };
         let mut segments = inside.splitn(4, '/');
@@ -114,6 +122,7 @@ pub(crate) fn read(data_dir: &Path, tree: &Tree, before: &Config, rules: &Rules<
             }
         }
     }
+    found.tags_changed = found.config.tags.units != before.tags.units;
     for (key, copies) in &before.items {
         for collection in copies.keys() {
             if found.config.copy(key, collection).is_none() {
@@ -122,6 +131,18 @@ pub(crate) fn read(data_dir: &Path, tree: &Tree, before: &Config, rules: &Rules<
         }
     }
     found
+}
+
+/// Reads one copy from a tree that has its folder.
+pub(crate) fn read_one(
+    data_dir: &Path,
+    tree: &Tree,
+    path: &str,
+    key: &Key,
+    rules: &Rules<'_>,
+) -> Option<Arc<Item>> {
+    let folder = tree.folders.get(path)?;
+    item(data_dir, path, folder, key, None, rules, &mut Found::default())
 }
 
 fn item(

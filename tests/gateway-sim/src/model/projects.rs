@@ -80,6 +80,12 @@ pub(crate) fn read(data_dir: &Path, tree: &Tree, before: &Projects, mismatch: On
     found
 }
 
+/// Reads one resource from a tree that has its folder.
+pub(crate) fn read_one(data_dir: &Path, tree: &Tree, path: &str) -> Option<Arc<Resource>> {
+    let folder = tree.folders.get(path)?;
+    resource(data_dir, path, folder, None, OnMismatch::Keep, &mut Found::default())
+}
+
 fn resource(
     data_dir: &Path,
     path: &str,

@@ -32,11 +32,6 @@ impl Rig {
         Self::with(|_| {}).await
     }
 
-    /// Prepares files, then starts.
-    pub(crate) async fn over(prepare: impl FnOnce(&Path)) -> anyhow::Result<Self> {
-        Self::with(|config| prepare(&config.data_dir)).await
-    }
-
     pub(crate) async fn with(adapt: impl FnOnce(&mut SimConfig)) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut config = SimConfig::new(dir.path().to_owned(), "gw1");
