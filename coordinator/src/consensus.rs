@@ -25,6 +25,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::Stream;
 use millwright_coordinator_domain::command::{Command, Outcome};
 use millwright_proto::peer;
 use openraft::{
@@ -52,8 +53,8 @@ const LEADER_PAUSE: Duration = Duration::from_millis(40);
 /// Largest encoded command.
 pub const COMMAND_BYTES_MAX: usize = 8 << 20;
 
-/// Timing of the group, in milliseconds; see the configuration file for the defaults' origin.
-#[derive(Debug, Clone, Copy)]
+/// Timing and limits of the log; `_ms` is milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// Between two heartbeats of the leader.
     pub heartbeat_ms: u64,
@@ -63,6 +64,21 @@ pub struct Timing {
     pub election_max_ms: u64,
     /// Entries between two snapshots.
     pub snapshot_entries: u64,
+    /// Largest file of the log. A purge frees whole files, so this bounds what stays.
+    pub log_file_bytes: u64,
+}
+
+impl Default for Timing {
+    /// etcd's ratio of one to ten, slowed a little for plants' virtual machines.
+    fn default() -> Self {
+        Self {
+            heartbeat_ms: 100,
+            election_min_ms: 500,
+            election_max_ms: 1_000,
+            snapshot_entries: 10_000,
+            log_file_bytes: 16 << 20,
+        }
+    }
 }
 
 /// Why a command has no outcome.
@@ -129,7 +145,7 @@ impl Handle {
             ..openraft::Config::default()
         };
         let config = Arc::new(config.validate().map_err(io::Error::other)?);
-        let log = LogStore::open(&dir.join("log"))?;
+        let log = LogStore::open(&dir.join("log"), timing.log_file_bytes)?;
         let snapshots = SnapshotDir::open(&dir.join("snapshot"))?;
         let (publish, published) = watch::channel(Published::default());
         let machine = Machine::open(snapshots, publish, listener)?;
@@ -229,6 +245,13 @@ impl Handle {
         let leader = metrics.current_leader?;
         let node = metrics.membership_config.get_node(&leader)?;
         Some((leader, node.peer_address.clone()))
+    }
+
+    /// Yields whenever the leader that this node knows may have changed; ends with the node's log.
+    pub fn leader_changes(&self) -> impl Stream<Item = ()> + Send + use<> {
+        futures::stream::unfold(self.raft.server_metrics(), |mut metrics| async move {
+            metrics.changed().await.ok().map(|()| ((), metrics))
+        })
     }
 
     /// The state at a moment after this call began: every write acknowledged before is in it.

@@ -13,5 +13,8 @@ pub mod http;
 pub mod link;
 pub mod node;
 pub mod peers;
+pub mod readiness;
+pub mod renewal;
+pub mod serve;
 pub mod setup;
 pub mod source;
