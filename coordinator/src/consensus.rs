@@ -20,7 +20,7 @@ pub mod types;
 use std::{
     io,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -29,7 +29,7 @@ use futures::Stream;
 use millwright_coordinator_domain::command::{Command, Outcome};
 use millwright_proto::peer;
 use openraft::{
-    ReadPolicy,
+    Instant as _, ReadPolicy,
     async_runtime::watch::WatchReceiver,
     errors::{ClientWriteError, LinearizableReadError, RaftError},
 };
@@ -112,6 +112,10 @@ pub struct Handle {
     log: LogStore,
     published: watch::Receiver<Published>,
     peers: Peers,
+    /// When the leader was last heard; never on a leader.
+    heard: Arc<Mutex<Option<Instant>>>,
+    /// Silence after which the other nodes count as out of reach.
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Handle {
@@ -152,7 +156,8 @@ impl Handle {
         let network = NetworkFactory::new(peers.clone());
         let raft =
             Raft::new(id, config, network, log.clone(), machine).await.map_err(io::Error::other)?;
-        Ok(Self { id, raft, log, published, peers })
+        let patience = Duration::from_millis(timing.election_max_ms.saturating_mul(2));
+        Ok(Self { id, raft, log, published, peers, heard: Arc::default(), patience })
     }
 
     /// This node's id.
@@ -245,6 +250,30 @@ impl Handle {
         let leader = metrics.current_leader?;
         let node = metrics.membership_config.get_node(&leader)?;
         Some((leader, node.peer_address.clone()))
+    }
+
+    /// Notes that the leader has just spoken to this node.
+    pub fn heard_leader(&self) {
+        *self.heard.lock().expect("nothing panics while holding it") = Some(Instant::now());
+    }
+
+    /// Whether this node is in touch with the group: as its leader with a majority, otherwise with
+    /// the leader. Knowing a leader is not enough: a node that wakes up alone still knows the last.
+    pub fn in_touch(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched().clone();
+        match metrics.current_leader {
+            None => false,
+            Some(leader) if leader == self.id => {
+                let alone = metrics.membership_config.voter_ids().all(|id| id == self.id);
+                let acked = metrics.last_quorum_acked.map(|at| at.into_inner().elapsed());
+                alone || acked.is_some_and(|silence| silence < self.patience)
+            }
+            Some(_) => {
+                let heard = *self.heard.lock().expect("nothing panics while holding it");
+                heard.is_some_and(|at| at.elapsed() < self.patience)
+            }
+        }
     }
 
     /// Yields whenever the leader that this node knows may have changed; ends with the node's log.

@@ -1,7 +1,9 @@
 //! Whether this node can serve, in one place for the HTTP probe and for gRPC health.
 //!
-//! *Ready* means: it knows a leader, it has applied the state of its cluster, and it does not send
-//! agents away. It does not mean that a majority is there now: a read finds that out.
+//! *Ready* means: it is in touch with its group, it has applied the state of its cluster, and it does
+//! not send agents away. It does not decide whether a read is allowed: a read asks the majority.
+
+use std::time::Duration;
 
 use futures::StreamExt;
 use millwright_proto::{
@@ -31,7 +33,7 @@ const SERVICES: [&str; 4] = [
 pub enum Readiness {
     /// Yes.
     Ready,
-    /// It knows no leader.
+    /// It hears no leader, or leads without a majority.
     NoLeader,
     /// It has not applied the state of its cluster yet.
     CatchingUp,
@@ -55,7 +57,7 @@ impl Readiness {
 pub fn now(shared: &Shared) -> Readiness {
     if *shared.draining.borrow() {
         Readiness::Draining
-    } else if shared.consensus.leader().is_none() {
+    } else if !shared.consensus.in_touch() {
         Readiness::NoLeader
     } else if !shared.consensus.state().state.is_founded() {
         Readiness::CatchingUp
@@ -77,12 +79,16 @@ async fn tell(reporter: &HealthReporter, status: ServingStatus) {
     }
 }
 
+/// So that a silence is noticed, which is no event.
+const TICK: Duration = Duration::from_millis(500);
+
 /// Keeps the health service right until the node stops.
 pub async fn report(shared: Shared, reporter: HealthReporter) {
     let mut draining = shared.draining.clone();
     let mut state = shared.consensus.watch();
     let mut leader = std::pin::pin!(shared.consensus.leader_changes());
     let mut told = Readiness::NoLeader;
+    let mut tick = tokio::time::interval(TICK);
     loop {
         let seen = now(&shared);
         if seen != told {
@@ -103,6 +109,7 @@ pub async fn report(shared: Shared, reporter: HealthReporter) {
                 if changed.is_err() { return }
             }
             next = leader.next() => if next.is_none() { return },
+            _ = tick.tick() => {}
             () = shared.stop.cancelled() => return,
         }
     }

@@ -1,32 +1,48 @@
 //! Keeps this node's own certificate fresh. The node holds the cluster key, so it signs for itself;
 //! what it publishes is used by the next handshake of every server and client, nothing restarts.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use millwright_certs::{ca::Ca, seal};
 
 use crate::{api::enrol::CA_KEY_CONTEXT, node::Shared};
 
+/// Before the first look: a node that starts has the state to sign with by then.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+/// Times in certificates are whole seconds.
+const WHOLE_SECOND: Duration = Duration::from_secs(1);
+
 /// Runs until the node stops.
 pub async fn run(shared: Shared) {
+    let mut wait = FIRST_LOOK;
     loop {
-        let wait = shared.store.refresh_in(SystemTime::now());
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = shared.stop.cancelled() => return,
         }
-        if !shared.store.renewal_due(SystemTime::now()) {
+        wait = shared.store.refresh_in(SystemTime::now());
+        if !due(&shared, SystemTime::now()) {
             continue;
         }
         match renew(&shared) {
-            Ok(()) => tracing::info!("renewed this node's certificate"),
+            Ok(()) => {
+                tracing::info!("renewed this node's certificate");
+                wait = shared.store.refresh_in(SystemTime::now());
+            }
             Err(error) => tracing::warn!(
                 error = format!("{error:#}"),
                 "cannot renew this node's certificate; trying again"
             ),
         }
     }
+}
+
+/// Due at two thirds of its life, and at once when it lives longer than the configuration says now.
+fn due(shared: &Shared, now: SystemTime) -> bool {
+    let store = &shared.store;
+    let life = shared.config.certificates.life_of(store.identity());
+    store.renewal_due(now) || store.expires_at() > now + life + WHOLE_SECOND
 }
 
 fn renew(shared: &Shared) -> anyhow::Result<()> {

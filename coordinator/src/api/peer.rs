@@ -58,6 +58,9 @@ impl PeerService for PeerApi {
             leader_commit: codec::log_id_opt(leader_commit).map_err(garbled)?,
         };
         let answer = self.shared.consensus.raft().append_entries(rpc).await.map_err(stopped)?;
+        if network::is_from_leader(&answer) {
+            self.shared.consensus.heard_leader();
+        }
         Ok(Response::new(network::append_answer_out(answer)))
     }
 
