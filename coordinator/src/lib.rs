@@ -12,6 +12,7 @@ pub mod edge;
 pub mod http;
 pub mod link;
 pub mod node;
+pub mod objects;
 pub mod peers;
 pub mod readiness;
 pub mod renewal;

@@ -100,6 +100,8 @@ const TYPES: &[(&str, Recode)] = types! {
         "JoinResponse" => peer::JoinResponse,
         "GetClusterKeyRequest" => peer::GetClusterKeyRequest,
         "GetClusterKeyResponse" => peer::GetClusterKeyResponse,
+        "GetObjectsRequest" => peer::GetObjectsRequest,
+        "ObjectsChunk" => peer::ObjectsChunk,
     }
     log {
         "LeaderId" => log::LeaderId,
