@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes(".millwright.log.v1.Entry.command")
         .bytes(".millwright.peer.v1.ForwardRequest.command")
         .bytes(".millwright.peer.v1.SnapshotChunk.data")
+        .bytes(".millwright.peer.v1.ObjectsChunk.data")
         .compile_fds(descriptors)?;
     println!("cargo:rerun-if-changed=proto");
     Ok(())
