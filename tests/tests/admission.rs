@@ -106,7 +106,7 @@ async fn only_enrolled_identities_of_this_cluster_are_let_in() -> anyhow::Result
     let forged = self_made(&agent)?;
     refused("a self-made certificate", &knock(&cluster, Some(&forged), pin).await);
 
-    cluster.ctl(&["agent", "ban", "gw1", "-m", "test"]).await?;
+    cluster.ctl(&["agent", "ban", "gw1", "--yes", "-m", "test"]).await?;
     refused("a banned agent", &knock(&cluster, Some(&agent), pin).await);
     let again = token(&cluster, &["gw1"]).await?;
     says(buy(&cluster, &again, "gw1").await, "banned");
