@@ -39,7 +39,7 @@ pub struct Cli {
 const EXAMPLES: &str = "Examples:
   millctl login --token TOKEN --coordinator c1.example:8443
   millctl status                         the fleet on one screen
-  millctl apply -f plant.yaml -m 'line 4' create or change resources, wait for their rollouts
+  millctl apply -f plant.yaml            create or change resources, wait for their rollouts
   millctl get gateways -o wide           one line per gateway
   millctl describe gateway line1         everything about one gateway
   millctl rollout watch                  follow the newest rollout to its end
@@ -78,8 +78,8 @@ pub struct Global {
     /// Read what one node has, even without a leader; it may be old.
     #[arg(long, global = true)]
     pub stale: bool,
-    /// No colours; so does `NO_COLOR`.
-    #[arg(long, global = true)]
+    /// No colours.
+    #[arg(long, global = true, help = "No colours; so does NO_COLOR in the environment")]
     pub no_color: bool,
     /// No notes on standard error.
     #[arg(short, long, global = true)]

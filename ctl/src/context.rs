@@ -36,6 +36,9 @@ pub fn open(path: &Path, entry: &Entry) -> Result<Context> {
     let dir = file::identity_dir(path, entry);
     let store = CredentialStore::load_dir(&dir).map_err(|error| {
         let message = format!("cannot use the identity in {}: {}", dir.display(), chain(&error));
+        if message.contains("chmod") {
+            return Error::new(Kind::Usage, message);
+        }
         Error::new(Kind::Usage, message)
             .hint("enrol anew: millctl login --token TOKEN --coordinator HOST:PORT")
     })?;

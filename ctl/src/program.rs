@@ -18,11 +18,14 @@ use crate::{
 
 /// Runs `work`; a panic is reported as the bug that it is, with exit code 70.
 pub fn guarded(work: impl FnOnce() -> ExitCode) -> ExitCode {
+    let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(|panic| {
         output::complain(&format!("millctl has a fault: {panic}"));
         output::complain("hint:  please report this with the command that you gave");
     }));
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(ExitCode::from(Kind::Bug.exit_code()))
+    let code = catch_unwind(AssertUnwindSafe(work));
+    std::panic::set_hook(before);
+    code.unwrap_or(ExitCode::from(Kind::Bug.exit_code()))
 }
 
 /// Carries a command line out.

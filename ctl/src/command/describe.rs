@@ -37,7 +37,8 @@ pub(super) async fn run(global: &Global, Args { kind, name }: Args) -> Result<()
         let all = token::list::tokens(&mut client).await?;
         let token = all.iter().find(|token| token.id == name).ok_or_else(missing)?;
         let value = token::list::value(token);
-        (json!({"metadata": {"name": token.id}, "spec": value}), None)
+        let (name, state) = (&token.id, &token.state);
+        (json!({"metadata": {"name": name}, "spec": value, "status": {"state": state}}), None)
     } else {
         let listing = client.get(kind.as_str(), &name, "").await?;
         let value = listing.values.into_iter().next().ok_or_else(missing)?;

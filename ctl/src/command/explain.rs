@@ -40,7 +40,7 @@ pub(super) fn run(global: &Global, Args { path }: Args) -> Result<()> {
     // The model knows the nearest field.
     resource::explain(kind, &fields).map_err(|error| {
         Error::new(error::Kind::NotFound, error.to_string())
-            .hint(format!("millctl explain {} shows every field", kind.short()))
+            .hint(format!("millctl explain {} shows every field", word(kind)))
     })?;
     let schema = resource::schema(kind);
     let mut node = &schema;
@@ -58,10 +58,8 @@ fn kinds(global: &Global) -> Result<()> {
         .into_iter()
         .map(|kind| {
             let schema = resource::schema(kind);
-            let about = match description(&schema) {
-                "" => "made by the cluster",
-                about => about.lines().next().unwrap_or_default(),
-            };
+            let about = description(&schema);
+            let about = about.lines().next().unwrap_or("Made by the cluster.");
             vec![
                 kind.to_string(),
                 kind.plural().to_owned(),
@@ -85,13 +83,21 @@ fn kinds(global: &Global) -> Result<()> {
     })
 }
 
+fn word(kind: Kind) -> String {
+    kind.as_str().to_lowercase()
+}
+
 /// Through a list to its items.
 fn below(node: &Value) -> &Value {
     node.get("items").unwrap_or(node)
 }
 
-fn description(node: &Value) -> &str {
-    node.get("description").and_then(Value::as_str).unwrap_or_default()
+/// Lines of a paragraph are joined: they were broken for an editor.
+fn description(node: &Value) -> String {
+    let text = node.get("description").and_then(Value::as_str).unwrap_or_default();
+    let paragraphs: Vec<String> =
+        text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    paragraphs.join("\n")
 }
 
 fn type_of(node: &Value) -> String {
@@ -129,38 +135,53 @@ fn picture(kind: Kind, fields: &[&str], node: &Value, style: Style, width: usize
     }
     text.push('\n');
     let about = match description(node) {
-        "" => description(below(node)),
+        about if about.is_empty() => description(below(node)),
         about => about,
     };
-    for line in wrap(about, width) {
+    for line in wrap(&about, width) {
         text.push_str(&format!("{line}\n"));
     }
     if let Some(default) = node.get("default").filter(|value| !value.is_null()) {
         text.push_str(&format!("Default: {default}\n"));
     }
+    let (listed, deeper) = properties(node, 2, style, width);
+    if !listed.is_empty() {
+        text.push_str(&format!("\n{listed}"));
+    }
+    if let Some(name) = deeper {
+        let path = [&[word(kind).as_str()], fields, &[name.as_str()]].concat().join(".");
+        let further = format!("\nFurther: millctl explain {path}");
+        text.push_str(&format!("{}\n", style.paint(Tone::Dim, &further)));
+    }
+    text
+}
+
+/// Fields of an object, and one that has fields below what is shown. `spec` is shown with its own,
+/// because that is what people write.
+fn properties(node: &Value, indent: usize, style: Style, width: usize) -> (String, Option<String>) {
     let Some(inner) = below(node).get("properties").and_then(Value::as_object) else {
-        return text;
+        return (String::new(), None);
     };
     let required = below(node).get("required").and_then(Value::as_array);
-    text.push('\n');
+    let pad = " ".repeat(indent);
+    let (mut text, mut further) = (String::new(), None);
     for (name, field) in inner {
         let must = required.is_some_and(|names| names.iter().any(|one| one == name));
         let must = if must { style.paint(Tone::Waiting, "  required") } else { String::new() };
         let kind = style.paint(Tone::Busy, &type_of(field));
-        text.push_str(&format!("  {}  {kind}{must}\n", style.paint(Tone::Strong, name)));
-        for line in wrap(description(field), width.saturating_sub(6)) {
+        text.push_str(&format!("{pad}{}  {kind}{must}\n", style.paint(Tone::Strong, name)));
+        for line in wrap(&description(field), width.saturating_sub(indent + 4)) {
             if !line.is_empty() {
-                text.push_str(&format!("      {line}\n"));
+                text.push_str(&format!("{pad}    {line}\n"));
             }
         }
+        if name == "spec" {
+            let (listed, deeper) = properties(field, indent + 4, style, width);
+            text.push_str(&listed);
+            further = deeper.map(|deeper| format!("spec.{deeper}"));
+        } else if below(field).get("properties").is_some() && name != "metadata" {
+            further = further.or(Some(name.clone()));
+        }
     }
-    let deeper = inner.iter().find(|(_, field)| below(field).get("properties").is_some());
-    if let Some((name, _)) = deeper {
-        let path = [&[kind.short()], fields, &[name.as_str()]].concat().join(".");
-        text.push_str(&format!(
-            "\n{}\n",
-            style.paint(Tone::Dim, &format!("Further: millctl explain {path}"))
-        ));
-    }
-    text
+    (text, further)
 }

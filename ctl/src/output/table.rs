@@ -6,7 +6,9 @@ use super::{
     terminal::{columns, shorten},
 };
 
-/// Narrowest that a column of prose is cut to.
+/// Prose is cut to this before other columns are left out.
+const PROSE_GOOD: usize = 28;
+/// Narrowest that prose is cut to, when nothing else can be left out.
 const PROSE_MIN: usize = 12;
 /// Between two columns.
 const GAP: usize = 3;
@@ -43,46 +45,67 @@ pub fn plain<const N: usize>(titles: [&'static str; N]) -> Vec<Column> {
     titles.into_iter().map(Column::new).collect()
 }
 
-/// Widths of the columns that stay.
+/// A column that stays.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    /// Which.
+    at: usize,
+    /// How wide it is.
+    width: usize,
+    /// Whether longer cells are cut; they push the others aside otherwise.
+    cut: bool,
+}
+
+/// Widths of the columns that stay. It outlives its rows: a table may grow by rows that were not
+/// there when it was laid out.
 #[derive(Debug, Clone)]
 pub struct Layout {
-    kept: Vec<(usize, usize)>,
+    kept: Vec<Kept>,
 }
 
 /// Decides what stays and how wide it is.
 pub fn layout(columns_: &[Column], rows: &[Vec<String>], limit: Option<usize>) -> Layout {
-    let mut kept: Vec<(usize, usize)> = columns_
+    let mut kept: Vec<Kept> = columns_
         .iter()
         .enumerate()
         .map(|(at, column)| {
             let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| columns(cell));
-            (at, cells.chain([columns(column.title)]).max().unwrap_or(0))
+            let width = cells.chain([columns(column.title)]).max().unwrap_or(0);
+            Kept { at, width, cut: column.prose && limit.is_some() }
         })
         .collect();
     let Some(limit) = limit else { return Layout { kept } };
-    let total = |kept: &[(usize, usize)]| {
-        kept.iter().map(|(_, width)| width + GAP).sum::<usize>().saturating_sub(GAP)
-    };
-    loop {
-        let over = total(&kept).saturating_sub(limit);
-        if over == 0 {
-            return Layout { kept };
-        }
-        // The widest prose gives way first, down to what is still readable.
-        let prose = kept
-            .iter_mut()
-            .filter(|(at, width)| columns_[*at].prose && *width > PROSE_MIN)
-            .max_by_key(|(_, width)| *width);
-        if let Some((_, width)) = prose {
-            *width = width.saturating_sub(over).max(PROSE_MIN);
-            continue;
-        }
-        let spare = kept.iter().map(|(at, _)| (columns_[*at].spare, *at)).max();
+    squeeze(&mut kept, PROSE_GOOD, limit);
+    while total(&kept) > limit {
+        let spare = kept.iter().map(|one| (columns_[one.at].spare, one.at)).max();
         match spare {
-            Some((order, at)) if order > 0 => kept.retain(|(kept, _)| *kept != at),
-            Some(_) | None => return Layout { kept },
+            Some((order, at)) if order > 0 => kept.retain(|one| one.at != at),
+            Some(_) | None => break,
         }
     }
+    squeeze(&mut kept, PROSE_MIN, limit);
+    // Later rows may use what is left of the line.
+    let left = limit.saturating_sub(total(&kept));
+    if let Some(last) = kept.last_mut().filter(|last| last.cut) {
+        last.width += left;
+    }
+    Layout { kept }
+}
+
+/// Makes the widest prose narrower, down to `least`.
+fn squeeze(kept: &mut [Kept], least: usize, limit: usize) {
+    loop {
+        let over = total(kept).saturating_sub(limit);
+        let prose = kept.iter_mut().filter(|one| one.cut && one.width > least);
+        match prose.max_by_key(|one| one.width) {
+            Some(one) if over > 0 => one.width = one.width.saturating_sub(over).max(least),
+            Some(_) | None => return,
+        }
+    }
+}
+
+fn total(kept: &[Kept]) -> usize {
+    kept.iter().map(|one| one.width + GAP).sum::<usize>().saturating_sub(GAP)
 }
 
 impl Layout {
@@ -99,11 +122,11 @@ impl Layout {
 
     fn line(&self, cells: &[String], tone: impl Fn(&str) -> Tone, style: Style) -> String {
         let mut text = String::new();
-        for (nth, (at, width)) in self.kept.iter().enumerate() {
+        for (nth, Kept { at, width, cut }) in self.kept.iter().enumerate() {
             let whole = cells.get(*at).map_or("", String::as_str);
-            let cell = shorten(whole, *width);
+            let cell = if *cut { shorten(whole, *width) } else { whole.to_owned() };
             let last = nth + 1 == self.kept.len();
-            let pad = if last { 0 } else { width + GAP - columns(&cell) };
+            let pad = if last { 0 } else { (width + GAP).saturating_sub(columns(&cell)).max(1) };
             text.push_str(&style.paint(tone(whole), &cell));
             text.push_str(&" ".repeat(pad));
         }
@@ -149,10 +172,11 @@ mod tests {
             "NAME   STATE    ADDRESS          MESSAGE\ngw1    Failed   127.0.0.1:4000   verify: the scan never completed\n"
         );
         assert_eq!(
-            at(Some(50)),
-            "NAME   STATE    ADDRESS          MESSAGE\ngw1    Failed   127.0.0.1:4000   verify: the scan…\n"
+            at(Some(64)),
+            "NAME   STATE    ADDRESS          MESSAGE\ngw1    Failed   127.0.0.1:4000   verify: the scan never complet…\n"
         );
-        assert_eq!(at(Some(30)), "NAME   STATE    MESSAGE\ngw1    Failed   verify: the…\n");
+        assert_eq!(at(Some(50)), "NAME   STATE    MESSAGE\ngw1    Failed   verify: the scan never completed\n");
+        assert_eq!(at(Some(30)), "NAME   STATE    MESSAGE\ngw1    Failed   verify: the s…\n");
     }
 
     #[test]

@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn it_reads_back_as_what_it_was() {
-        let value = json!({"kind": "Fleet", "list": [{"a": 1, "b": ["x", "true"]}, "y: z"], "e": {}, "n": null});
-        let expected = "kind: Fleet\nlist:\n  - a: 1\n    b:\n      - x\n      - \"true\"\n  - \"y: z\"\ne: {}\nn: null\n";
+        let value = json!({"kind": "Fleet", "list": [{"a": 1, "b": ["x", "true"]}, "y: z"], "e": {}, "nil": null});
+        let expected = "kind: Fleet\nlist:\n  - a: 1\n    b:\n      - x\n      - \"true\"\n  - \"y: z\"\ne: {}\nnil: null\n";
         assert_eq!(documents(&value), expected);
         assert_eq!(documents(&json!([{"a": 1}, {}])), "---\na: 1\n---\n{}\n");
     }

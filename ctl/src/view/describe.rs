@@ -3,7 +3,7 @@
 use millwright_model::{resource::Kind, time::Timestamp};
 use serde_json::Value;
 
-use super::{fields::Fields, gateway, list, number, pairs, progress, short, since, text};
+use super::{fields::Fields, gateway, list, number, pairs, progress, since, text};
 use crate::output::{
     style::{Style, Tone},
     table::{plain, table},
@@ -119,15 +119,4 @@ fn profile(value: &Value, style: Style, width: Option<usize>) -> String {
     out.heading("Mappings");
     out.raw(&table(&plain(["FROM", "TO", "REQUIRED"]), &rows, width, style));
     out.finish()
-}
-
-/// One line about a rollout, for headings.
-pub fn rollout_title(value: &Value, style: Style) -> String {
-    format!(
-        "{}  fleet {}  commit {} ({})",
-        style.paint(Tone::Strong, &text(value, "/metadata/name")),
-        text(value, "/spec/fleet"),
-        short(value, "/spec/commit"),
-        text(value, "/spec/reference"),
-    )
 }

@@ -1,5 +1,6 @@
 //! Lines of *name value* for `describe`, with headings; and any JSON as such lines.
 
+use millwright_model::time::Timestamp;
 use serde_json::Value;
 
 use crate::output::{
@@ -95,6 +96,10 @@ impl Fields {
                 for item in items {
                     self.raw(&format!("{pad}  - {}\n", inline(item)));
                 }
+            }
+            Value::Number(ms) if key.ends_with("At") => {
+                let moment = Timestamp(ms.as_u64().unwrap_or(0));
+                self.raw(&format!("{pad}{name}  {moment}\n"));
             }
             Value::String(_) | Value::Number(_) | Value::Bool(_) => {
                 self.raw(&format!("{pad}{name}  {}\n", leaf(value)));

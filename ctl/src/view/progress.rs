@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{describe::rollout_title, fields::Fields, list, maybe, number, text};
+use super::{fields::Fields, list, maybe, number, text};
 use crate::output::{
     span,
     style::{Style, Tone, tone_of},
@@ -46,7 +46,7 @@ impl Line {
             left -= columns(&part);
             out.push_str(&frame.style.paint(*tone, &part));
         }
-        out
+        out.trim_end().to_owned()
     }
 }
 
@@ -104,7 +104,7 @@ fn stage_line(stage: &Value, last: bool, names: usize, frame: Frame) -> Line {
             notes.push(format!("{} {name}", count(name)));
         }
     }
-    let width = (frame.width.saturating_sub(names + 34)).clamp(8, BAR_MAX);
+    let width = frame.width.saturating_sub(names + 46).clamp(8, BAR_MAX);
     let name = text(stage, "/name");
     let mut line = Line::default()
         .add(Tone::Dim, branch)
@@ -197,9 +197,12 @@ pub fn picture(value: &Value, frame: Frame) -> String {
 pub fn whole(value: &Value, style: Style, width: Option<usize>) -> String {
     let at = |path: &str| text(value, path);
     let mut out = Fields::new(style, width);
-    out.line("Rollout", &rollout_title(value, style));
+    out.line("Rollout", &style.paint(Tone::Strong, &at("/metadata/name")));
     out.state("State", &at("/status/state"), &at("/status/reason"), &at("/status/message"));
+    out.line("Fleet", &at("/spec/fleet"));
     out.line("Repository", &at("/spec/repository"));
+    let commit = super::short(value, "/spec/commit");
+    out.line("Commit", &format!("{commit} ({})", at("/spec/reference")));
     out.line("Plan", &at("/spec/planHash"));
     let now = crate::output::now_ms();
     let began = millwright_model::time::Timestamp(number(value, "/status/startedAt"));
@@ -285,12 +288,12 @@ mod tests {
 
     #[test]
     fn the_picture_fits_80_columns() {
-        assert_snapshot!(at(80, 12, true), @"");
+        assert_snapshot!("picture-80", at(80, 12, true));
     }
 
     #[test]
     fn the_picture_fits_160_columns_without_unicode() {
-        assert_snapshot!(at(160, 9, false), @"");
+        assert_snapshot!("picture-160", at(160, 9, false));
     }
 
     #[test]
