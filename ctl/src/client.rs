@@ -134,6 +134,14 @@ impl Client {
         }
     }
 
+    /// Asks the node at this address from now on, if it can be reached.
+    pub async fn turn_to(&mut self, address: &str) {
+        let addresses = [address.to_owned()];
+        if let Ok(live) = dial::first(&addresses, &self.context.store).await {
+            self.live = Some(live);
+        }
+    }
+
     /// Name of the node that answers, or its address.
     pub fn answered_by(&self) -> String {
         let Some(live) = &self.live else { return "no node".to_owned() };
@@ -152,13 +160,26 @@ impl Client {
         &mut self,
         call: impl AsyncFn(Control) -> std::result::Result<Response<T>, Status>,
     ) -> Result<T> {
-        let mut left = self.context.coordinators.len().max(1);
+        let mut refused: Option<Error> = None;
+        let mut tried = Vec::new();
         loop {
-            let control = self.control().await?;
-            left = left.saturating_sub(1);
+            let live = self.live().await;
+            let (address, control) = match (live, &refused) {
+                (Ok(live), _) => (live.address.clone(), live.control.clone()),
+                (Err(_), Some(refused)) => return Err(refused.clone()),
+                (Err(error), None) => return Err(error),
+            };
+            // Everybody who can be reached has been asked.
+            if let (true, Some(refused)) = (tried.contains(&address), &refused) {
+                return Err(refused.clone());
+            }
             match call(control).await {
                 Ok(answer) => return Ok(answer.into_inner()),
-                Err(status) if status.code() == Code::Unavailable && left > 0 => self.leave(),
+                Err(status) if status.code() == Code::Unavailable => {
+                    tried.push(address);
+                    refused = Some(status.into());
+                    self.leave();
+                }
                 Err(status) => return Err(status.into()),
             }
         }

@@ -45,6 +45,7 @@ pub async fn run(
     let deadline = Instant::now() + timeout;
     let mut board = Board::new(target);
     let listing = client.get("Rollout", "", "").await?;
+    client.note_index(listing.index);
     take_all(&mut board, &mut screen, listing.values, listing.index)?;
     if let Target::One(id) = board.target()
         && board.is_empty()
@@ -138,7 +139,7 @@ fn detached(board: &Board, screen: &Screen, why: &str) -> Error {
     screen.leave();
     let again = match board.running() {
         Some(id) => format!("millctl rollout watch {id}"),
-        None => "millctl rollout watch".to_owned(),
+        None => format!("millctl rollout watch{}", board.target().flags()),
     };
     let message = match board.running() {
         Some(id) => format!("{why}; rollout {id} goes on: {}", board.line(&id)),

@@ -95,8 +95,10 @@ fn below(node: &Value) -> &Value {
 /// Lines of a paragraph are joined: they were broken for an editor.
 fn description(node: &Value) -> String {
     let text = node.get("description").and_then(Value::as_str).unwrap_or_default();
-    let paragraphs: Vec<String> =
-        text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let paragraphs: Vec<String> = text
+        .split("\n\n")
+        .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
     paragraphs.join("\n")
 }
 

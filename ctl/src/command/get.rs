@@ -65,6 +65,10 @@ pub(super) fn sort(kind: Kind, values: &mut [Value]) {
 
 /// Tokens have a list of their own: they are no resources that a selector could match.
 async fn tokens(global: &Global, client: &mut Client, args: &Args) -> Result<()> {
+    if args.watch || !args.selector.is_empty() {
+        let message = "tokens have no labels and cannot be watched";
+        return Err(Error::new(error::Kind::Usage, message).hint("list them: millctl token list"));
+    }
     let all = token::list::tokens(client).await?;
     let Some(id) = &args.name else { return token::list::show(global, &all) };
     let found: Vec<_> = all.into_iter().filter(|token| token.id == *id).collect();

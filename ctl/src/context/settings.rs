@@ -62,12 +62,8 @@ impl Origins {
 
 /// Where the contexts file is when nothing says otherwise.
 pub fn default_path() -> PathBuf {
-    let base = match std::env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()) {
-        Some(dir) => PathBuf::from(dir),
-        None => {
-            let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-            home.join(".config")
-        }
-    };
+    let dir = |name: &str| std::env::var_os(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let base =
+        dir("XDG_CONFIG_HOME").unwrap_or_else(|| dir("HOME").unwrap_or_default().join(".config"));
     base.join("millwright/millctl.toml")
 }

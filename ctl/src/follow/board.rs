@@ -31,6 +31,25 @@ pub enum Target {
     },
 }
 
+impl Target {
+    /// What a command line that follows the same has after `rollout watch`.
+    pub fn flags(&self) -> String {
+        match self {
+            Target::One(id) => format!(" {id}"),
+            Target::Newest { fleet, commit } => {
+                let flag = |name: &str, value: &Option<String>| {
+                    value.as_ref().map(|value| format!(" --{name} {value}")).unwrap_or_default()
+                };
+                format!("{}{}", flag("fleet", fleet), flag("commit", commit))
+            }
+            Target::Caused { fleets, .. } => match fleets.first() {
+                Some(fleet) if fleets.len() == 1 => format!(" --fleet {fleet}"),
+                Some(_) | None => String::new(),
+            },
+        }
+    }
+}
+
 /// What is known of the followed rollouts.
 #[derive(Debug)]
 pub struct Board {
@@ -265,6 +284,15 @@ mod tests {
         board.offer(rollout("p-2", "Completed", 2));
         assert!(board.verdict().unwrap().is_ok());
         assert!(board.offer(rollout("p-1", "Superseded", 1)).is_none(), "older ones are history");
+    }
+
+    #[test]
+    fn the_same_can_be_followed_again() {
+        let newest = Target::Newest { fleet: None, commit: Some("4bf5".into()) };
+        assert_eq!(newest.flags(), " --commit 4bf5");
+        let caused =
+            Target::Caused { fleets: ["plants".to_owned()].into(), known: BTreeSet::new() };
+        assert_eq!(caused.flags(), " --fleet plants");
     }
 
     #[test]

@@ -88,10 +88,12 @@ impl Screen {
         live.draw(&text);
     }
 
-    /// Says how it ended, on a terminal: elsewhere the last line has said it.
+    /// Says how it ended well, on a terminal: elsewhere the last line has said it, and what ended
+    /// badly is said by the error.
     pub fn finish(&mut self, board: &Board) {
         self.draw(board);
-        if !matches!(self.way, Way::Live(_)) {
+        let well = board.verdict().is_some_and(|verdict| verdict.is_ok());
+        if !well || !matches!(self.way, Way::Live(_)) {
             return;
         }
         for value in board.shown() {

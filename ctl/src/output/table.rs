@@ -175,7 +175,10 @@ mod tests {
             at(Some(64)),
             "NAME   STATE    ADDRESS          MESSAGE\ngw1    Failed   127.0.0.1:4000   verify: the scan never complet…\n"
         );
-        assert_eq!(at(Some(50)), "NAME   STATE    MESSAGE\ngw1    Failed   verify: the scan never completed\n");
+        assert_eq!(
+            at(Some(50)),
+            "NAME   STATE    MESSAGE\ngw1    Failed   verify: the scan never completed\n"
+        );
         assert_eq!(at(Some(30)), "NAME   STATE    MESSAGE\ngw1    Failed   verify: the s…\n");
     }
 

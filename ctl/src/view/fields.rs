@@ -45,8 +45,15 @@ impl Fields {
             value.push_str(&format!(" ({reason})"));
         }
         let name = self.style.paint(Tone::Dim, &format!("{name:<NAME$}"));
-        self.text.push_str(&format!("{name} {value}\n"));
-        self.line("", if matches!(message, "" | "-") { "" } else { message });
+        let message = if message == "-" { "" } else { message };
+        // One line if it fits; the escape sequences of a colour take no room.
+        let room = self.width.saturating_sub(NAME + word.len() + reason.len() + 6);
+        if message.is_empty() || columns(message) > room {
+            self.text.push_str(&format!("{name} {value}\n"));
+            self.line("", message);
+        } else {
+            self.text.push_str(&format!("{name} {value}: {message}\n"));
+        }
     }
 
     /// An empty line and a heading.
@@ -146,13 +153,14 @@ mod tests {
         let mut fields = Fields::new(Style::default(), Some(40));
         fields.line("Message", "one two three four five six seven");
         fields.line("Nothing", "-");
-        fields.state("State", "Failed", "ApplyFailed", "verify: no");
+        fields.state("State", "Failed", "ApplyFailed", "verify: it did not load");
+        fields.state("State", "Completed", "", "8/8 applied");
         fields.heading("Spec");
         fields.tree(
             &json!({"url": "u", "ref": {"branch": "main"}, "stages": [{"name": "a", "n": 1}], "e": []}),
             2,
         );
-        let expected = "Message       one two three four five\n              six seven\nState         Failed (ApplyFailed)\n              verify: no\n\nSpec\n  url     u\n  ref     branch main\n  stages\n    - name a  n 1\n";
+        let expected = "Message       one two three four five\n              six seven\nState         Failed (ApplyFailed)\n              verify: it did not load\nState         Completed: 8/8 applied\n\nSpec\n  url     u\n  ref     branch main\n  stages\n    - name a  n 1\n";
         assert_eq!(fields.finish(), expected);
     }
 }

@@ -35,7 +35,14 @@ const COLUMNS: [Column; 8] = [
 
 pub(super) async fn run(global: &Global, Args {}: Args) -> Result<()> {
     let mut client = client(global)?;
-    let status = client.cluster().await?;
+    let mut status = client.cluster().await?;
+    // Only the leader knows how far the others are.
+    let leader = status.nodes.iter().find(|node| node.id == status.leader);
+    if let Some(leader) = leader.filter(|node| node.id != status.answered_by && !global.stale) {
+        client.turn_to(&leader.api_address.clone()).await;
+        status = client.cluster().await?;
+    }
+    status.nodes.sort_by(|a, b| a.name.cmp(&b.name));
     let index = Some(status.last_applied);
     output::show(&global.output, &value(&status), index, |wide| picture(&status, wide))?;
     client.note_index(status.last_applied);
@@ -55,7 +62,7 @@ pub(crate) fn value(status: &ClusterStatusResponse) -> Value {
         "version": status.version, "nodes": nodes})
 }
 
-/// Only the leader knows how far the others are; what nobody knows shows as a dash.
+/// What the node that was asked does not know shows as a dash.
 fn row(status: &ClusterStatusResponse, node: &Node) -> Vec<String> {
     let dash = || "-".to_owned();
     let leads = node.id == status.leader;

@@ -50,9 +50,9 @@ pub(super) fn run(global: &Global, Args {}: Args, origins: Origins) -> Result<()
         .collect();
     output::show(&global.output, &json!(values), None, |wide| {
         let cells =
-            |(name, value, from): &Row| vec![(*name).to_owned(), value.clone(), from.clone()];
+            |(name, value, from): &Row| vec![(*name).to_owned(), from.clone(), value.clone()];
         let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
-        let titles = [Column::new("SETTING"), Column::prose("VALUE"), Column::new("FROM")];
+        let titles = [Column::new("SETTING"), Column::new("FROM"), Column::new("VALUE")];
         let limit = if wide { None } else { terminal::width() };
         table(&titles, &rows, limit, output::style())
     })?;

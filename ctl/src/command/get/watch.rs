@@ -94,6 +94,7 @@ async fn follow(
     let name = args.name.unwrap_or_default();
     let mut rows = wide(&global.output).map(|wide| Rows::new(kind, wide, &first.values));
     tell_all(global, &mut rows, &first)?;
+    client.note_index(first.index);
     let mut watch = Watch::new(kind.as_str(), &name, first.index);
     loop {
         match watch.next(client).await? {

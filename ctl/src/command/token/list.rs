@@ -51,6 +51,12 @@ pub(crate) async fn tokens(client: &mut Client) -> Result<Vec<Token>> {
     Ok(tokens)
 }
 
+/// `operator/ann` of `spiffe://cluster/operator/ann`: all are of this cluster.
+fn creator(identity: &str) -> &str {
+    let path = identity.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/'));
+    path.map_or(identity, |(_, path)| path)
+}
+
 fn row(token: &Token) -> Vec<String> {
     let pair = !matches!(token.member.as_str(), "" | "single");
     let member = if pair { format!(" ({})", token.member) } else { String::new() };
@@ -60,7 +66,7 @@ fn row(token: &Token) -> Vec<String> {
         format!("{}{member}", token.name),
         token.state.clone(),
         Timestamp(token.expires_at_ms).to_string(),
-        token.created_by.clone(),
+        creator(&token.created_by).to_owned(),
     ]
 }
 
