@@ -279,8 +279,8 @@ impl ControlService for ControlApi {
         request: Request<wire::RevokeTokenRequest>,
     ) -> Reply<wire::RevokeTokenResponse> {
         let actor = self.allowed(&request, Deed::Admit)?;
-        let id = request.into_inner().id;
-        self.propose(actor, String::new(), Body::RevokeToken { id }).await?;
+        let wire::RevokeTokenRequest { id, reason } = request.into_inner();
+        self.propose(actor, reason, Body::RevokeToken { id }).await?;
         Ok(Response::new(wire::RevokeTokenResponse {}))
     }
 
