@@ -1,0 +1,161 @@
+//! What is on disk before each action, and what a restart makes of it: continue, restore, or begin
+//! again. Reading and writing the file is the shell's.
+
+use millwright_model::{
+    digest::Digest,
+    generation::{Epoch, Generation},
+    report::{Failure, FailureKind, Step},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::job::{Mode, State};
+
+/// Crashes of one job after which it is given up: something in it kills the process.
+pub const CRASHES_MAX: u32 = 5;
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Record {
+    /// A job begins.
+    Began {
+        /// Of which life of the cluster.
+        epoch: Epoch,
+        /// Of which assignment.
+        generation: Generation,
+        /// Which try.
+        attempt: u32,
+        /// How far it goes.
+        mode: Mode,
+    },
+    /// A state is entered: its action may have begun.
+    Entered(State),
+    /// What the commit will do is on disk, under this digest.
+    Planned {
+        /// Of the plan's bytes.
+        plan: Digest,
+    },
+    /// The process came back after a crash.
+    Recovered,
+}
+
+/// What to do with what was in hand when the process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recovery {
+    /// Nothing was in hand.
+    Nothing,
+    /// Nothing was changed yet: from the start.
+    Again,
+    /// On in this state, with the plan that is on disk.
+    Continue(State),
+    /// Undo the half-done commit, then from the start.
+    UndoThenAgain {
+        /// Why.
+        cause: Vec<Failure>,
+    },
+}
+
+/// What the records mean. Records after a damaged one are not there: each was on disk before its
+/// action began, so what is missing did not happen.
+pub fn recover(records: &[Record]) -> Recovery {
+    let last = records.iter().rev().find_map(|record| match record {
+        Record::Entered(state) => Some(state),
+        Record::Began { .. } | Record::Planned { .. } | Record::Recovered => None,
+    });
+    let crashes = records.iter().filter(|record| **record == Record::Recovered).count();
+    let too_often = u32::try_from(crashes).unwrap_or(u32::MAX) >= CRASHES_MAX;
+    let began = records.iter().any(|record| matches!(record, Record::Began { .. }));
+    let Some(last) = last else {
+        return if began { Recovery::Again } else { Recovery::Nothing };
+    };
+    let crashed = |step| {
+        let message = format!("the agent ended unexpectedly in this step, {crashes} times before");
+        vec![Failure::new(step, FailureKind::Crashed, message)]
+    };
+    match last {
+        State::Ended => Recovery::Nothing,
+        State::Preflight
+        | State::Fetching
+        | State::Staging
+        | State::WaitingForSessions
+        | State::Snapshotting
+        | State::Locking => match too_often {
+            true => Recovery::Continue(State::Reporting(crate::job::Verdict::Failed {
+                failures: crashed(Step::Preflight),
+            })),
+            false => Recovery::Again,
+        },
+        // Half of the renames may be there: no scan has run since the first of them.
+        State::Committing => match too_often {
+            true => Recovery::Continue(State::Restoring { cause: crashed(Step::Commit) }),
+            false => Recovery::UndoThenAgain { cause: crashed(Step::Commit) },
+        },
+        // The new files are complete: read them, look at them, remember them.
+        State::Scanning
+        | State::Verifying
+        | State::Finalizing(_)
+        | State::Restoring { .. }
+        | State::Reporting(_) => Recovery::Continue(last.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Verdict;
+
+    fn began() -> Record {
+        Record::Began {
+            epoch: Epoch(1),
+            generation: Generation(3),
+            attempt: 1,
+            mode: Mode::Apply,
+        }
+    }
+
+    fn after(states: &[State]) -> Recovery {
+        let mut records = vec![began()];
+        records.extend(states.iter().cloned().map(Record::Entered));
+        recover(&records)
+    }
+
+    #[test]
+    fn each_state_has_its_recovery() {
+        assert_eq!(recover(&[]), Recovery::Nothing);
+        assert_eq!(after(&[]), Recovery::Again);
+        for early in [
+            State::Preflight,
+            State::Fetching,
+            State::Staging,
+            State::WaitingForSessions,
+            State::Snapshotting,
+            State::Locking,
+        ] {
+            assert_eq!(after(&[early]), Recovery::Again);
+        }
+        assert!(matches!(after(&[State::Committing]), Recovery::UndoThenAgain { .. }));
+        let verdict = Verdict::Applied { manifest: Digest::of(b"m") };
+        for late in [
+            State::Scanning,
+            State::Verifying,
+            State::Finalizing(verdict.clone()),
+            State::Restoring { cause: vec![] },
+            State::Reporting(verdict),
+        ] {
+            assert_eq!(after(std::slice::from_ref(&late)), Recovery::Continue(late));
+        }
+        assert_eq!(after(&[State::Reporting(Verdict::Failed { failures: vec![] }), State::Ended]),
+            Recovery::Nothing);
+    }
+
+    #[test]
+    fn what_kills_the_agent_again_and_again_is_given_up_and_undone() {
+        let mut records = vec![began(), Record::Entered(State::Committing)];
+        for _ in 0..CRASHES_MAX {
+            assert!(matches!(recover(&records), Recovery::UndoThenAgain { .. }));
+            records.push(Record::Recovered);
+            records.push(Record::Entered(State::Committing));
+        }
+        assert!(matches!(recover(&records), Recovery::Continue(State::Restoring { .. })));
+    }
+}
