@@ -38,6 +38,11 @@ impl Process {
         &self.name
     }
 
+    /// Its process id, while it runs: for measurements.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// SIGKILL, as a power cut would.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill().await.with_context(|| format!("cannot kill {}", self.name))
