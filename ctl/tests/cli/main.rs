@@ -9,4 +9,5 @@ mod failing;
 mod fake;
 mod offline;
 mod reading;
+mod terminal;
 mod watching;
