@@ -135,7 +135,7 @@ impl Agent {
                             let commit = self.reported.clone();
                             seen.send(Seen::Recorded { commit, at_ms: now_ms() })?;
                         }
-                        Some(In::HeartbeatAck(_)) | None => {}
+                        Some(In::HeartbeatAck(_) | In::Instruction(_)) | None => {}
                         Some(In::Drain(_)) => anyhow::bail!("the coordinator goes away"),
                     }
                 }
@@ -160,7 +160,9 @@ impl Agent {
                 redundancy_role: "Independent".to_owned(),
                 activity_level: "Active".to_owned(),
                 os: "Linux".to_owned(),
+                ..GatewayFacts::default()
             }),
+            handled_attempt: 1,
             instance: format!("{:016x}", rand::random::<u64>()),
         }
     }

@@ -37,7 +37,9 @@ impl Site {
         let home = dir.join("sites").join(name);
         let data = home.join("data");
         std::fs::create_dir_all(&data)?;
-        let config = SimConfig { scan_ms: (1, 1), ..SimConfig::new(data.clone(), name) };
+        let mut config = SimConfig::new(data.clone(), name);
+        // The agent's own time is measured, not the gateway's.
+        (config.knobs.scan.min_ms, config.knobs.scan.max_ms) = (1, 1);
         let sim = Sim::start(config).await?;
         let file = home.join("gateway-token");
         std::fs::write(&file, sim.token_header())?;
