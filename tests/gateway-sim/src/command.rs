@@ -164,7 +164,7 @@ pub enum Command {
     },
     /// Hands the work to the other node.
     Failover,
-    /// A WebDev resource answers.
+    /// A `WebDev` resource answers.
     WebDev {
         /// `project/route`.
         path: String,

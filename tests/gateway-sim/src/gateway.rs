@@ -75,7 +75,7 @@ pub(crate) struct State {
     pub(crate) faults: Vec<Fault>,
     /// `module/type/name` or `projects/...` of what shall not load.
     pub(crate) refuse: Vec<String>,
-    /// Routes of WebDev by path, with status and body.
+    /// Routes of `WebDev` by path, with status and body.
     pub(crate) webdev: BTreeMap<String, (u16, String)>,
     /// Projects whose exports go on changing until then.
     pub(crate) settling: BTreeMap<String, Instant>,

@@ -92,7 +92,7 @@ async fn answer(gateway: &Arc<Gateway>, call: &Call) -> Response {
             call.set_actor(actor);
             found.run.await
         }
-        Err(refused) => refused,
+        Err(refused) => *refused,
     }
 }
 

@@ -295,8 +295,7 @@ pub(crate) fn read(
             record.projects_digest = Some(tree.digest(ROOTS[0]));
             record.config_digest = Some(tree.digest(ROOTS[1]));
             let top = if kind == Kind::Projects { ROOTS[0] } else { ROOTS[1] };
-            let inside = tree.folders.iter().filter(|(path, _)| path.starts_with(top));
-            record.files = inside.map(|(_, folder)| folder.files.len()).sum();
+            record.files = tree.below(top).map(|(_, folder)| folder.files.len()).sum();
             record.loaded = load;
         });
     });
@@ -338,7 +337,7 @@ fn observe(gateway: &Gateway, disk: &mut Disk, tree: &Tree, kind: Kind) {
         .iter()
         .filter_map(|path| changed_ms(&data_dir.join(path)))
         .collect();
-    let touched = disk.witness.violations(data_dir);
+    let touched = disk.witness.violations(data_dir, tree);
     gateway.change(|state| {
         let slot = state.slot(kind);
         let unlocked = changed.iter().filter(|at| !slot.lock.was_held(**at)).count();

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::{
-    answer::{bare, compact, invalid, ok, page},
+    answer::{bare, compact, invalid, ok, page, refuse},
     call::{Call, Found},
     resources::{datafile_of, known},
     sync::wait_unlocked,
@@ -45,7 +45,7 @@ pub(crate) fn route<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Fou
         known(gateway, &kind).then_some(kind)
     };
     match (method, segments.as_slice()) {
-        ("POST", ["copy"] | ["move"]) => {
+        ("POST", ["copy" | "move"]) => {
             let keep = segments[0] == "copy";
             write(async move { transfer(gateway, call, keep).await })
         }
@@ -126,7 +126,7 @@ async fn save(gateway: &Arc<Gateway>, call: &Call, kind: String, verb: Verb) -> 
     for entry in &entries {
         match judge(gateway, &kind, entry, verb, lenient) {
             Ok(change) => changes.push(change),
-            Err(refused) => return refused,
+            Err(refused) => return *refused,
         }
     }
     let actor = call.actor();
@@ -178,11 +178,11 @@ fn judge(
     entry: &Value,
     verb: Verb,
     lenient: bool,
-) -> Result<Change, Response> {
+) -> Result<Change, Box<Response>> {
     let singleton = crate::types::is_singleton(kind, false);
     let name = entry["name"].as_str().map(str::to_owned);
     if !singleton && name.as_deref().is_none_or(|name| !legal(name)) {
-        return Err(invalid(&[], &[("name", "Invalid resource name")]));
+        return refuse(invalid(&[], &[("name", "Invalid resource name")]));
     }
     let key = Key { kind: kind.to_owned(), name: if singleton { None } else { name } };
     let config = entry.get("config").filter(|config| !config.is_null()).cloned();
@@ -209,19 +209,19 @@ fn judge_create(
     key: Key,
     collection: Option<&str>,
     content: Content,
-) -> Result<Change, Response> {
+) -> Result<Change, Box<Response>> {
     // Even while a mode is active.
     let collection = collection.unwrap_or("core").to_owned();
     if content.config.is_none() {
-        return Err(invalid(&["Settings cannot be null"], &[]));
+        return refuse(invalid(&["Settings cannot be null"], &[]));
     }
     gateway.see(|state| {
         if state.config.copy(&key, &collection).is_some() {
             let text = format!("CREATE conflict: '{}' already exists", id(&key, &collection));
-            return Err(problem(409, &text, false));
+            return refuse(problem(409, &text, false));
         }
         if !state.config.collections.contains_key(&collection) {
-            return Err(invalid(&[], &[("collection", "Unknown collection")]));
+            return refuse(invalid(&[], &[("collection", "Unknown collection")]));
         }
         Ok(Change { key, collection, content })
     })
@@ -234,24 +234,24 @@ fn judge_modify(
     collection: Option<&str>,
     content: Content,
     lenient: bool,
-) -> Result<Change, Response> {
+) -> Result<Change, Box<Response>> {
     let signature = entry["signature"].as_str().unwrap_or_default();
     if signature.is_empty() {
-        return Err(invalid(&[], &[("signature", "Missing 'signature' parameter")]));
+        return refuse(invalid(&[], &[("signature", "Missing 'signature' parameter")]));
     }
     gateway.see(|state| {
         let found = match collection {
             Some(collection) => state.config.copy(&key, collection).map(|item| (collection, item)),
             None => state.config.effective(&key),
         };
-        let Some((collection, item)) = found else { return Err(bare(404)) };
+        let Some((collection, item)) = found else { return refuse(bare(404)) };
         if item.signature != signature && !lenient {
             let text = format!(
                 "MODIFY illegal: signature mismatch for '{}', expected {}",
                 id(&key, collection),
                 item.signature
             );
-            return Err(problem(500, &text, false));
+            return refuse(problem(500, &text, false));
         }
         let collection = collection.to_owned();
         Ok(Change { key, collection, content })
@@ -266,7 +266,7 @@ async fn delete(gateway: &Arc<Gateway>, call: &Call, key: Key, signature: String
     let collection =
         match deletable(gateway, call, &key, call.param("collection"), &signature, lenient) {
             Ok(collection) => collection,
-            Err(refused) => return refused,
+            Err(refused) => return *refused,
         };
     finish_delete(gateway, call, vec![(key, collection)]).await
 }
@@ -278,18 +278,18 @@ fn deletable(
     collection: Option<&str>,
     signature: &str,
     lenient: bool,
-) -> Result<String, Response> {
+) -> Result<String, Box<Response>> {
     gateway.see(|state| {
         let found = match collection {
             Some(collection) => state.config.copy(key, collection).map(|item| (collection, item)),
             None => state.config.effective(key),
         };
         let Some((collection, item)) = found else {
-            return Err(page(404, &call.path, &format!("Resource not found: {}", key.path())));
+            return refuse(page(404, &call.path, &format!("Resource not found: {}", key.path())));
         };
         if item.signature != signature && !lenient {
             let text = format!("DELETE illegal: signature mismatch for '{}'", id(key, collection));
-            return Err(problem(500, &text, true));
+            return refuse(problem(500, &text, true));
         }
         Ok(collection.to_owned())
     })
@@ -325,7 +325,7 @@ async fn delete_many(gateway: &Arc<Gateway>, call: &Call, kind: String) -> Respo
         let signature = entry["signature"].as_str().unwrap_or_default();
         match deletable(gateway, call, &key, entry["collection"].as_str(), signature, lenient) {
             Ok(collection) => all.push((key, collection)),
-            Err(refused) => return refused,
+            Err(refused) => return *refused,
         }
     }
     finish_delete(gateway, call, all).await
@@ -369,7 +369,7 @@ async fn transfer(gateway: &Arc<Gateway>, call: &Call, keep: bool) -> Response {
     let key = Key { kind: param("resourceType"), name: call.param("name").map(str::to_owned) };
     if let Err(refused) = deletable(gateway, call, &key, Some(&from), &param("signature"), lenient)
     {
-        return refused;
+        return *refused;
     }
     let actor = call.actor();
     let moved = gateway.blocking(move |gateway| {
