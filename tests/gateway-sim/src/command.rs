@@ -183,6 +183,13 @@ pub enum Command {
         /// `tags.json` as text.
         tags: String,
     },
+    /// Holds a file: renames onto it fail. An error where that is not possible.
+    Hold {
+        /// Path below the data directory.
+        path: String,
+    },
+    /// Lets all held files go.
+    LetGo,
     /// Somebody writes files behind the gateway's back; text by path below the data directory.
     Write {
         /// Which.

@@ -21,6 +21,7 @@ pub mod designer;
 mod disk;
 pub mod faults;
 mod gateway;
+pub mod held;
 mod http;
 mod json;
 pub mod knobs;
@@ -36,6 +37,7 @@ pub mod scan;
 pub mod seed;
 pub mod sessions;
 pub mod signature;
+mod socket;
 mod stamps;
 mod tags;
 mod token;
@@ -217,8 +219,9 @@ async fn serve(
     let addr = listener.local_addr()?;
     let stop = gateway.stop.clone();
     gateway.tasks.spawn(async move {
-        let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
+        let service = routes.into_make_service_with_connect_info::<socket::Client>();
+        let served = axum::serve(socket::Listener(listener), service)
+            .with_graceful_shutdown(stop.cancelled_owned());
         // Ends only when it is stopped.
         let _ended = served.await;
     });
