@@ -7,8 +7,13 @@
 //!     └── restamps, saves, imports, boot noise      ▶ State (one lock) ◀┘
 //! ```
 //!
-//! It has no script engine, no real tags and no TLS. Everything that tests may want to set or to
-//! happen is a [`Command`].
+//! It has no script engine, no running tags and no TLS. Everything that tests may want to set or to
+//! happen is a [`Command`], in the library by [`Sim::run`] and for the program by
+//! `POST /sim/command` on its control port, which is another one than the gateway's.
+//!
+//! Times are short in [`SimConfig::new`] and those of a real gateway in [`Knobs::default`]. That no
+//! scan ever ran over a half-written tree is asserted with [`Sim::scans_of_other_trees`]. Files that
+//! cannot be replaced are made with [`held::hold`]; full disks are the tests' own.
 
 mod archive;
 mod backup;
@@ -132,6 +137,13 @@ impl Sim {
     /// Every scan, oldest first, the running one included.
     pub fn scans(&self) -> Vec<ScanRecord> {
         self.gateway.see(|state| state.scans.iter().cloned().collect())
+    }
+
+    /// Scans that ran over another tree than one of these: with the digests of every whole state of
+    /// a deployment, those that saw a half-written one.
+    pub fn scans_of_other_trees(&self, whole: &[String]) -> Vec<ScanRecord> {
+        let other = |scan: &ScanRecord| scan.digest.as_ref().is_some_and(|d| !whole.contains(d));
+        self.scans().into_iter().filter(other).collect()
     }
 
     /// What it has counted.

@@ -104,6 +104,7 @@ fn set(state: &mut State, command: Command) -> anyhow::Result<Value> {
         Command::Link { up } => state.pair.link = up,
         Command::Approve { yes } => state.pair.approved = yes,
         Command::ProjectState { state: said } => state.pair.project_state = said,
+        Command::SyncPending { yes } => state.pair.sync_pending = yes,
         Command::WebDev { path, status, body } => {
             state.webdev.insert(path, (status, body));
         }
