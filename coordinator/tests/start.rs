@@ -35,7 +35,7 @@ fn init(dir: &Path) {
 }
 
 /// Long enough for a debug build on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Runs the node of a folder until it ends, and asks it to end once it is ready. Returns how it ended
 /// and what it said.
