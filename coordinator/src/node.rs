@@ -164,6 +164,7 @@ impl Running {
             draining,
             drain,
         }));
+        renewal::at_start(&shared);
         let health = readiness::reporter().await;
         listeners.serve(&shared, &health)?;
         shared.tasks.spawn(readiness::report(shared.clone(), health));
