@@ -15,7 +15,7 @@ use millwright_certs::{
 };
 use millwright_coordinator_domain::{
     Touched,
-    command::{Body, NodeRecord},
+    command::{Body, NodeRecord, Outcome},
 };
 use millwright_model::id::{ClusterId, Name};
 use millwright_proto::peer;
@@ -164,6 +164,7 @@ impl Running {
             draining,
             drain,
         }));
+        renewal::at_start(&shared);
         let health = readiness::reporter().await;
         listeners.serve(&shared, &health)?;
         shared.tasks.spawn(readiness::report(shared.clone(), health));
@@ -282,13 +283,21 @@ async fn register(shared: &Shared) -> anyhow::Result<()> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         key_digest: millwright_certs::ca::csr_key_digest(&key)?,
     };
-    loop {
-        if shared.consensus.state().state.nodes().get(&shared.node_id) == Some(&node) {
-            return Ok(());
-        }
+    let mut watch = shared.consensus.watch();
+    while watch.borrow_and_update().state.nodes().get(&shared.node_id) != Some(&node) {
         let body = Body::PutNode { id: shared.node_id, node: node.clone() };
-        if let Err(error) = shared.consensus.propose(&edge::command(shared, body)).await {
-            tracing::warn!(%error, "cannot register this node yet");
+        match shared.consensus.propose(&edge::command(shared, body)).await {
+            Ok(decided) => {
+                // Its sender lives as long as the node.
+                let _ended = watch.wait_for(|published| published.index >= decided.index).await;
+                if let Outcome::Rejected(rejection) = decided.outcome.as_ref() {
+                    let message = rejection.message();
+                    tracing::warn!(message, "the cluster does not take this node's addresses yet");
+                    tokio::time::sleep(JOIN_PAUSE).await;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "cannot register this node yet"),
         }
     }
+    Ok(())
 }

@@ -22,6 +22,9 @@ use crate::{
 
 /// Pieces of a pack on their way: 4 MiB.
 const PIECES: usize = 16;
+/// A remote that takes longer goes on in the background, and the peers are asked meanwhile: they are
+/// near, a remote behind a plant's line may take minutes.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// A peer that sends nothing for this long is given up; the next one is asked.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -43,10 +46,12 @@ pub async fn obtain(
     if content.has_commit(repository, url, commit)? {
         return Ok(());
     }
-    let remote = match content.fetch(repository, url).await {
-        Ok(()) if content.has_commit(repository, url, commit)? => return Ok(()),
-        Ok(()) => "does not have it (any more)".to_owned(),
-        Err(error) => error.to_string(),
+    let fetched = tokio::time::timeout(PATIENCE, content.fetch(repository, url)).await;
+    let remote = match fetched {
+        Ok(Ok(())) if content.has_commit(repository, url, commit)? => return Ok(()),
+        Ok(Ok(())) => "does not have it (any more)".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("has not given it within {} s", PATIENCE.as_secs()),
     };
     let mut refusals = Vec::new();
     for (id, node) in state.nodes() {

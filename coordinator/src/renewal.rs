@@ -38,6 +38,21 @@ pub async fn run(shared: Shared) {
     }
 }
 
+/// Renews now, before anybody is served, when that is due: a node that slept past the end of its
+/// certificate would be believed by nobody. A node that has no state yet cannot sign.
+pub fn at_start(shared: &Shared) {
+    if !shared.consensus.state().state.is_founded() || !due(shared, SystemTime::now()) {
+        return;
+    }
+    match renew(shared) {
+        Ok(()) => tracing::info!("renewed this node's certificate before it is used"),
+        Err(error) => tracing::warn!(
+            error = format!("{error:#}"),
+            "cannot renew this node's certificate; trying again later"
+        ),
+    }
+}
+
 /// Due at two thirds of its life, and at once when it lives longer than the configuration says now.
 fn due(shared: &Shared, now: SystemTime) -> bool {
     let store = &shared.store;

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use tonic::transport::Endpoint;
 
 use crate::{
-    api::enrol::CA_KEY_CONTEXT,
+    api::{enrol::CA_KEY_CONTEXT, status},
     config::{self, Certificates, Listen},
     consensus::{Handle, Timing, types::Node},
     edge,
@@ -211,7 +211,7 @@ pub async fn join(place: &Place<'_>, token: &JoinToken, coordinator: &str) -> an
     let answer = EnrolmentServiceClient::new(channel)
         .enrol(request)
         .await
-        .map_err(|status| anyhow::anyhow!("the cluster refused: {}", status.message()))?
+        .map_err(|status| anyhow::anyhow!("the cluster refused: {}", status::told(&status)))?
         .into_inner();
     let store =
         CredentialStore::new(&answer.ca_pem, &answer.certificate_pem, &key.serialize_pem())?;

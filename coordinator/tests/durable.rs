@@ -42,9 +42,12 @@ fn untraceable() -> Option<String> {
     }
 }
 
+/// An address that nobody listens at, outside the range of outgoing connections, which could take it
+/// before the node does.
 fn free() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").to_string()
+    let mut tries =
+        std::iter::repeat_with(|| format!("127.0.0.1:{}", rand::random_range(15_000..32_000)));
+    tries.find(|address| TcpListener::bind(address).is_ok()).expect("some port is free")
 }
 
 /// Makes a cluster of one node; returns its address for operators.

@@ -158,7 +158,10 @@ fn the_first_format_stays_readable() {
         fs::write(golden(), file).expect("the golden file");
     }
     let file = fs::read(golden()).expect("the golden file");
-    let (read, old) = snapshot::decode(&file).expect("a snapshot of format 1");
+    let (read, old) = snapshot::decode(&file).expect(
+        "a snapshot of format 1: a new field of the state needs a serde default; delete the golden \
+         file and bless it only if no released program ever wrote one",
+    );
     assert_eq!(read, meta());
     assert_eq!(old.cluster_id(), "c0ffee");
     assert_eq!(old.epoch(), Epoch(1));
@@ -169,8 +172,9 @@ fn the_first_format_stays_readable() {
     assert_eq!(old.release(&plant).map(|release| release.subject.as_str()), Some("First version"));
     assert_eq!(old.gateways_len(), 1);
     assert_eq!(old.agents_at(7), 1);
-    // What is read is what the same commands give today.
-    assert_eq!(convert::state_to_bytes(&old), convert::state_to_bytes(&state()));
+    // What is read can be written again without a loss.
+    let again = convert::state_from_bytes(&convert::state_to_bytes(&old)).expect("a state");
+    assert_eq!(again, old);
 }
 
 #[test]

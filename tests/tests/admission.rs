@@ -113,7 +113,7 @@ async fn knock(node: &Node, tls: &Arc<ClientConfig>) -> [Seen; 6] {
 fn self_made(agent: &CredentialStore) -> anyhow::Result<CredentialStore> {
     let ca = Ca::new(agent.cluster())?;
     let key = key::generate()?;
-    let life = Duration::from_secs(600);
+    let life = Duration::from_mins(10);
     let issued = ca.sign(&key::csr_der(&key)?, agent.identity(), life, SystemTime::now())?;
     Ok(CredentialStore::new(agent.ca_pem(), &issued.cert_pem, &key.serialize_pem())?)
 }

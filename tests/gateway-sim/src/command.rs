@@ -162,9 +162,14 @@ pub enum Command {
         /// `Good`, `SyncError`, `OutOfDate`, …
         state: String,
     },
+    /// Whether the node says that a synchronisation is pending.
+    SyncPending {
+        /// Whether.
+        yes: bool,
+    },
     /// Hands the work to the other node.
     Failover,
-    /// A WebDev resource answers.
+    /// A `WebDev` resource answers.
     WebDev {
         /// `project/route`.
         path: String,
@@ -183,6 +188,13 @@ pub enum Command {
         /// `tags.json` as text.
         tags: String,
     },
+    /// Holds a file: renames onto it fail. An error where that is not possible.
+    Hold {
+        /// Path below the data directory.
+        path: String,
+    },
+    /// Lets all held files go.
+    LetGo,
     /// Somebody writes files behind the gateway's back; text by path below the data directory.
     Write {
         /// Which.
@@ -192,4 +204,61 @@ pub enum Command {
 
 fn once() -> u32 {
     1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Command;
+
+    /// Tests in other languages write these.
+    const ALL: &str = r#"{"do":"set","knobs":{"scan":{"minMs":1}}}
+{"do":"open","session":{"kind":"designer","user":"ann","project":"p"}}
+{"do":"close","id":"d-1"}
+{"do":"live","id":"d-1","live":false}
+{"do":"save","save":{"id":"d-1","resource":"m/t/r","files":{"view.json":"{}"},"order":["resource.json"],"delayMs":5,"onConflict":"theirs"}}
+{"do":"fault","fault":{"path":"/data","method":"GET","skip":1,"times":2,"what":{"status":{"code":500}}}}
+{"do":"fault","fault":{"path":"/data","what":"hang"}}
+{"do":"fault","fault":{"path":"/data","what":{"reset":{"after":10}}}}
+{"do":"fault","fault":{"path":"/data","what":{"truncate":{"to":10}}}}
+{"do":"fault","fault":{"path":"/data","what":{"slow":{"ms":10}}}}
+{"do":"fault","fault":{"path":"/data","what":{"answer":{"code":200,"body":"{}"}}}}
+{"do":"clearFaults"}
+{"do":"scan","kind":"config"}
+{"do":"lock","kind":"projects","actor":"x","holdMs":1000}
+{"do":"unlock","kind":"projects"}
+{"do":"refuse","resource":"ignition/database-connection/X"}
+{"do":"clearRefusals"}
+{"do":"log","level":"WARN","logger":"a","message":"b"}
+{"do":"module","id":"m","state":null}
+{"do":"quarantine","id":"m","reason":"r"}
+{"do":"pendingRestart","what":"w"}
+{"do":"trial","secondsLeft":0}
+{"do":"restart"}
+{"do":"down"}
+{"do":"up"}
+{"do":"commissioned","yes":false}
+{"do":"token","name":"t","level":"Viewer"}
+{"do":"revokeToken","name":"t"}
+{"do":"peer","address":"127.0.0.1:1"}
+{"do":"activity","level":"Cold"}
+{"do":"activity","level":null}
+{"do":"link","up":false}
+{"do":"approve","yes":false}
+{"do":"projectState","state":"Good"}
+{"do":"syncPending","yes":true}
+{"do":"failover"}
+{"do":"webDev","path":"p/r","status":200,"body":"[]"}
+{"do":"editTags","provider":"P","tags":"[]"}
+{"do":"hold","path":"projects/p/project.json"}
+{"do":"letGo"}
+{"do":"write","files":{"projects/p/project.json":"{}"}}"#;
+
+    #[test]
+    fn every_command_can_be_written_by_hand() {
+        for line in ALL.lines() {
+            let parsed: Result<Command, _> = serde_json::from_str(line);
+            assert!(parsed.is_ok(), "{line}: {parsed:?}");
+        }
+        assert!(serde_json::from_str::<Command>(r#"{"do":"scan","kind":"tags"}"#).is_err());
+    }
 }

@@ -18,6 +18,7 @@ use crate::{
     counters::Counters,
     gateway::{Gateway, Phase},
     scan::Kind,
+    tree::ROOTS,
 };
 
 pub(crate) fn routes(gateway: Arc<Gateway>) -> Router {
@@ -65,7 +66,15 @@ async fn order(State(gateway): State<Arc<Gateway>>, body: String) -> Response {
 
 /// Counts, after a look at what is never to be touched.
 pub(crate) fn counters(gateway: &Gateway) -> Counters {
-    let touched = gateway.disk().witness.violations(&gateway.settings.data_dir);
+    let data_dir = &gateway.settings.data_dir;
+    let touched = {
+        let mut disk = gateway.disk();
+        match disk.reader.read(data_dir, &ROOTS) {
+            Ok(tree) => disk.witness.violations(data_dir, &tree),
+            // The next look will do.
+            Err(_) => Vec::new(),
+        }
+    };
     gateway.change(|state| {
         state.counters.never_touched.extend(touched);
         state.counters.clone()

@@ -18,6 +18,7 @@ use crate::{
     config::SimConfig,
     counters::Counters,
     faults::Fault,
+    held::Held,
     knobs::Knobs,
     lock::LockSlot,
     logbook::Logbook,
@@ -73,9 +74,10 @@ pub(crate) struct State {
     pub(crate) config: Arc<Config>,
     pub(crate) projects: Arc<Projects>,
     pub(crate) faults: Vec<Fault>,
+    pub(crate) held: Vec<Held>,
     /// `module/type/name` or `projects/...` of what shall not load.
     pub(crate) refuse: Vec<String>,
-    /// Routes of WebDev by path, with status and body.
+    /// Routes of `WebDev` by path, with status and body.
     pub(crate) webdev: BTreeMap<String, (u16, String)>,
     /// Projects whose exports go on changing until then.
     pub(crate) settling: BTreeMap<String, Instant>,
@@ -138,6 +140,7 @@ impl Gateway {
             config: Arc::default(),
             projects: Arc::default(),
             faults: Vec::new(),
+            held: Vec::new(),
             refuse: Vec::new(),
             webdev: BTreeMap::new(),
             settling: BTreeMap::new(),

@@ -18,6 +18,7 @@ mod overview;
 mod pair;
 mod projects;
 mod resources;
+mod rework;
 mod sessions;
 mod status;
 mod sync;
@@ -25,7 +26,7 @@ mod tags;
 mod transfer;
 mod webdev;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -43,6 +44,7 @@ use self::{
 use crate::{
     config::Profile,
     gateway::{Gateway, Phase},
+    socket::Client,
     token::Access,
 };
 
@@ -55,7 +57,7 @@ pub(crate) fn routes(gateway: Arc<Gateway>) -> Router {
 
 async fn serve(
     State(gateway): State<Arc<Gateway>>,
-    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    ConnectInfo(client): ConnectInfo<Client>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
@@ -63,7 +65,7 @@ async fn serve(
     let Ok(body) = axum::body::to_bytes(Body::new(body), BODY_MAX).await else {
         return page(400, &path, "Bad Request");
     };
-    let call = Call::new(parts, body, client.ip());
+    let call = Call::new(parts, body, client);
     let fault = gateway.see(|s| crate::faults::hit(&mut s.faults, &call.method, &call.path));
     match fault {
         Some(fault) => fault::apply(&gateway, fault, &call, answer(&gateway, &call)).await,
@@ -92,7 +94,7 @@ async fn answer(gateway: &Arc<Gateway>, call: &Call) -> Response {
             call.set_actor(actor);
             found.run.await
         }
-        Err(refused) => refused,
+        Err(refused) => *refused,
     }
 }
 
@@ -106,6 +108,7 @@ fn find<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Found<'a>> {
         logs::route,
         backup::route,
         resources::route,
+        rework::route,
         change::route,
         modes::route,
         projects::route,

@@ -7,8 +7,13 @@
 //!     └── restamps, saves, imports, boot noise      ▶ State (one lock) ◀┘
 //! ```
 //!
-//! It has no script engine, no real tags and no TLS. Everything that tests may want to set or to
-//! happen is a [`Command`].
+//! It has no script engine, no running tags and no TLS. Everything that tests may want to set or to
+//! happen is a [`Command`], in the library by [`Sim::run`] and for the program by
+//! `POST /sim/command` on its control port, which is another one than the gateway's.
+//!
+//! Times are short in [`SimConfig::new`] and those of a real gateway in [`Knobs::default`]. That no
+//! scan ever ran over a half-written tree is asserted with [`Sim::scans_of_other_trees`]. Files that
+//! cannot be replaced are made with [`held::hold`]; full disks are the tests' own.
 
 mod archive;
 mod backup;
@@ -21,6 +26,7 @@ pub mod designer;
 mod disk;
 pub mod faults;
 mod gateway;
+pub mod held;
 mod http;
 mod json;
 pub mod knobs;
@@ -36,6 +42,7 @@ pub mod scan;
 pub mod seed;
 pub mod sessions;
 pub mod signature;
+mod socket;
 mod stamps;
 mod tags;
 mod token;
@@ -132,6 +139,13 @@ impl Sim {
         self.gateway.see(|state| state.scans.iter().cloned().collect())
     }
 
+    /// Scans that ran over another tree than one of these: with the digests of every whole state of
+    /// a deployment, those that saw a half-written one.
+    pub fn scans_of_other_trees(&self, whole: &[String]) -> Vec<ScanRecord> {
+        let other = |scan: &ScanRecord| scan.digest.as_ref().is_some_and(|d| !whole.contains(d));
+        self.scans().into_iter().filter(other).collect()
+    }
+
     /// What it has counted.
     pub fn counters(&self) -> Counters {
         control::counters(&self.gateway)
@@ -217,8 +231,9 @@ async fn serve(
     let addr = listener.local_addr()?;
     let stop = gateway.stop.clone();
     gateway.tasks.spawn(async move {
-        let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
+        let service = routes.into_make_service_with_connect_info::<socket::Client>();
+        let served = axum::serve(socket::Listener(listener), service)
+            .with_graceful_shutdown(stop.cancelled_owned());
         // Ends only when it is stopped.
         let _ended = served.await;
     });

@@ -18,6 +18,13 @@ use crate::{
     tree::ROOTS,
 };
 
+/// Files that a running gateway goes on changing.
+const NOISY: [&str; 4] = [
+    "logs/wrapper.log",
+    "valueStore.idb",
+    "projects/.resources/cache",
+    "config/resources/.resources/cache",
+];
 /// Singletons that each start stamps anew.
 const STAMPED_AT_BOOT: [&str; 2] = ["quickstart", "system-properties"];
 
@@ -102,11 +109,14 @@ pub(crate) fn tokens(config: &crate::model::config::Config) -> Vec<Token> {
     .collect()
 }
 
-/// What a gateway writes all the time: its log and its value store.
+/// What a gateway writes all the time: its log, its value store, its caches of content.
 pub(crate) fn noise(gateway: &Gateway, line: &str) -> anyhow::Result<()> {
     let mut disk = gateway.disk();
     let data_dir = &gateway.settings.data_dir;
-    for path in ["logs/wrapper.log", "valueStore.idb"] {
+    for path in NOISY {
+        if !data_dir.join(path).parent().is_some_and(Path::is_dir) {
+            continue;
+        }
         let mut bytes = fs::read(data_dir.join(path)).unwrap_or_default();
         bytes.extend_from_slice(line.as_bytes());
         crate::disk::write_with(gateway, &mut disk, path, &bytes)?;

@@ -79,11 +79,11 @@ mod tests {
     fn it_lapses_and_remembers_when_it_was_held() {
         let start = Instant::now();
         let mut slot = LockSlot::default();
-        slot.hold("api-token:a:127.0.0.1".into(), Duration::from_secs(60), start, 1_000);
+        slot.hold("api-token:a:127.0.0.1".into(), Duration::from_mins(1), start, 1_000);
         let almost = start + Duration::from_millis(1);
         assert_eq!(slot.held().unwrap().body(almost)["remaining"], 59);
         assert!(!slot.lapse(almost, 1_001));
-        assert!(slot.lapse(start + Duration::from_secs(60), 61_000));
+        assert!(slot.lapse(start + Duration::from_mins(1), 61_000));
         assert!(slot.held().is_none());
         assert!(slot.was_held(990) && !slot.was_held(989));
         assert!(slot.was_held(1_000) && slot.was_held(61_000) && !slot.was_held(61_001));

@@ -84,6 +84,7 @@ pub(crate) struct PairState {
     pub(crate) pinned: bool,
     pub(crate) project_state: String,
     pub(crate) last_sync: i64,
+    pub(crate) sync_pending: bool,
     pub(crate) connected: bool,
     /// The name of the peer, once it was seen.
     pub(crate) peer_name: Option<String>,
@@ -116,6 +117,7 @@ impl PairState {
             pinned: false,
             project_state: if alone { "Unknown" } else { "Good" }.to_owned(),
             last_sync: -1,
+            sync_pending: false,
             connected: false,
             peer_name: None,
             peer_active: false,
@@ -173,7 +175,7 @@ pub(crate) fn record(state: &State) -> Value {
     for (key, value) in [
         ("peerConnected", json!(pair.connected)),
         ("hasConfigAccess", json!(true)),
-        ("syncPending", json!(false)),
+        ("syncPending", json!(pair.sync_pending)),
         ("failoverPending", json!(false)),
         ("uptime", json!(if active { uptime } else { -1 })),
         ("lastSyncTimestamp", json!(pair.last_sync)),

@@ -1,15 +1,17 @@
 //! Reads a data directory into paths and digests, quickly when little has changed.
 //!
 //! Managed are `projects/` and `config/resources/`, without `.resources` and every other dot-named
-//! entry. Digests are kept by device, inode, size and times of a file; a file that changed within
-//! the resolution of a file system's clock is read again. Symbolic links are not followed.
+//! entry; those are told apart. Digests are kept by device, inode, size and times of a file; a file
+//! that changed within the resolution of a file system's clock is read again. Symbolic links are
+//! not followed.
 
 use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, Metadata},
     io::ErrorKind,
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::Path,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -24,7 +26,7 @@ pub const ROOTS: [&str; 2] = ["projects", "config/resources"];
 const UNSETTLED: Duration = Duration::from_millis(50);
 
 /// One directory.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
     /// Its files by name.
     pub files: BTreeMap<String, Digest>,
@@ -36,13 +38,15 @@ pub struct Folder {
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
     /// Directories by path relative to the data directory, separated by slashes.
-    pub folders: BTreeMap<String, Folder>,
+    pub folders: BTreeMap<String, Arc<Folder>>,
+    /// Dot-named entries, and all below them: files by path.
+    pub hidden: BTreeMap<String, Digest>,
     /// Files that could not be read.
     pub unreadable: Vec<String>,
 }
 
 impl Tree {
-    /// Every file with its digest.
+    /// Every managed file with its digest.
     pub fn files(&self) -> BTreeMap<String, Digest> {
         let each = self.folders.iter().flat_map(|(dir, folder)| {
             folder.files.iter().map(move |(name, digest)| (format!("{dir}/{name}"), *digest))
@@ -50,16 +54,25 @@ impl Tree {
         each.collect()
     }
 
-    /// BLAKE3 over path, NUL, digest of every file at or below a folder, in order of the paths.
-    pub fn digest(&self, below: &str) -> String {
+    /// Folders at or below one.
+    pub fn below<'a>(
+        &'a self,
+        top: &'a str,
+    ) -> impl Iterator<Item = (&'a String, &'a Arc<Folder>)> {
+        let inside = move |path: &str| {
+            top.is_empty()
+                || path.strip_prefix(top).is_some_and(|p| p.is_empty() || p.starts_with('/'))
+        };
+        self.folders.range(top.to_owned()..).filter(move |(path, _)| inside(path))
+    }
+
+    /// BLAKE3 over path, NUL and fingerprint of every folder that has files, at or below one.
+    pub fn digest(&self, top: &str) -> String {
         let mut hash = blake3::Hasher::new();
-        let inside = format!("{below}/");
-        for (path, digest) in self.files() {
-            if below.is_empty() || path.starts_with(&inside) {
-                hash.update(path.as_bytes());
-                hash.update(&[0]);
-                hash.update(&digest);
-            }
+        for (path, folder) in self.below(top).filter(|(_, folder)| !folder.files.is_empty()) {
+            hash.update(path.as_bytes());
+            hash.update(&[0]);
+            hash.update(&folder.fingerprint);
         }
         hash.finalize().to_hex().to_string()
     }
@@ -97,21 +110,29 @@ impl Stamp {
     }
 }
 
+/// One directory as it was read last.
+#[derive(Debug)]
+struct Known {
+    /// Of settled files only, dot-named ones too.
+    settled: HashMap<String, (Stamp, Digest)>,
+    folder: Arc<Folder>,
+}
+
 /// Reads trees and remembers digests.
 #[derive(Debug, Default)]
 pub struct Reader {
-    known: HashMap<PathBuf, (Stamp, Digest)>,
+    known: HashMap<String, Known>,
 }
 
 impl Reader {
-    /// Reads the managed entries below some folders of a data directory.
+    /// Reads the entries below some folders of a data directory.
     pub fn read(&mut self, data_dir: &Path, roots: &[&str]) -> anyhow::Result<Tree> {
         let mut tree = Tree::default();
         let mut seen = HashMap::with_capacity(self.known.len());
-        let mut open: Vec<String> = roots.iter().map(|root| (*root).to_owned()).collect();
-        while let Some(relative) = open.pop() {
-            let dir = data_dir.join(&relative);
-            let entries = match fs::read_dir(&dir) {
+        let mut open: Vec<(String, bool)> =
+            roots.iter().map(|root| ((*root).to_owned(), false)).collect();
+        while let Some((relative, hidden)) = open.pop() {
+            let entries = match fs::read_dir(data_dir.join(&relative)) {
                 Ok(entries) => entries,
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(_) => {
@@ -119,49 +140,73 @@ impl Reader {
                     continue;
                 }
             };
-            let mut files = BTreeMap::new();
+            let old = self.known.remove(&relative);
+            let mut reading = Reading::default();
             for entry in entries {
                 let entry = entry?;
                 let name = entry.file_name().to_string_lossy().into_owned();
-                if name.starts_with('.') {
-                    continue;
-                }
                 let kind = entry.file_type()?;
+                let dotted = name.starts_with('.');
                 if kind.is_dir() {
-                    open.push(format!("{relative}/{name}"));
+                    open.push((format!("{relative}/{name}"), hidden || dotted));
                 } else if kind.is_file() {
-                    match self.file(&entry.path(), &mut seen) {
-                        Ok(digest) => drop(files.insert(name, digest)),
+                    match reading.file(&entry, &name, old.as_ref()) {
+                        Ok(digest) if hidden || dotted => {
+                            tree.hidden.insert(format!("{relative}/{name}"), digest);
+                        }
+                        Ok(digest) => drop(reading.visible.insert(name, digest)),
                         // It was there a moment ago.
                         Err(error) if error.kind() == ErrorKind::NotFound => {}
                         Err(_) => tree.unreadable.push(format!("{relative}/{name}")),
                     }
                 }
             }
-            tree.folders.insert(relative, folder(files));
+            let known = reading.finish(old);
+            if !hidden {
+                tree.folders.insert(relative.clone(), Arc::clone(&known.folder));
+            }
+            seen.insert(relative, known);
         }
         self.known = seen;
         Ok(tree)
     }
+}
 
+/// A directory while it is read.
+#[derive(Debug, Default)]
+struct Reading {
+    settled: HashMap<String, (Stamp, Digest)>,
+    visible: BTreeMap<String, Digest>,
+}
+
+impl Reading {
     fn file(
-        &self,
-        path: &Path,
-        seen: &mut HashMap<PathBuf, (Stamp, Digest)>,
+        &mut self,
+        entry: &fs::DirEntry,
+        name: &str,
+        old: Option<&Known>,
     ) -> std::io::Result<Digest> {
-        let stamp = Stamp::of(&fs::symlink_metadata(path)?);
-        if let Some((known, digest)) = self.known.get(path)
+        let stamp = Stamp::of(&entry.metadata()?);
+        if let Some((known, digest)) = old.and_then(|old| old.settled.get(name))
             && *known == stamp
         {
-            seen.insert(path.to_owned(), (stamp, *digest));
+            self.settled.insert(name.to_owned(), (stamp, *digest));
             return Ok(*digest);
         }
-        let digest = *blake3::hash(&fs::read(path)?).as_bytes();
+        let digest = *blake3::hash(&fs::read(entry.path())?).as_bytes();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         if now.saturating_sub(stamp.changed_at()) > UNSETTLED {
-            seen.insert(path.to_owned(), (stamp, digest));
+            self.settled.insert(name.to_owned(), (stamp, digest));
         }
         Ok(digest)
+    }
+
+    fn finish(self, old: Option<Known>) -> Known {
+        let folder = match old {
+            Some(old) if old.folder.files == self.visible => old.folder,
+            _ => Arc::new(folder(self.visible)),
+        };
+        Known { settled: self.settled, folder }
     }
 }
 

@@ -5,14 +5,15 @@
 //! seen from its inode's change time, which a rename sets too.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     path::Path,
+    sync::Arc,
 };
 
 use walkdir::WalkDir;
 
-use crate::tree::{Digest, Tree};
+use crate::tree::{Digest, Folder, Tree};
 
 /// Top-level files that belong to the gateway.
 const OWN_FILES: [&str; 6] = [
@@ -23,6 +24,8 @@ const OWN_FILES: [&str; 6] = [
     "redundancy.xml",
     "valueStore.idb",
 ];
+/// Here some types and folders are the gateway's.
+const ROOT_CONFIG: &str = "config/resources";
 /// Top-level folders that belong to the gateway.
 const OWN_FOLDERS: [&str; 9] = [
     "db",
@@ -39,50 +42,64 @@ const OWN_FOLDERS: [&str; 9] = [
 /// What was there when it last looked.
 #[derive(Debug, Default)]
 pub(crate) struct Witness {
-    managed: BTreeMap<String, Digest>,
+    managed: BTreeMap<String, Arc<Folder>>,
     own: BTreeMap<String, Digest>,
+    /// Managed files that the gateway has written since.
+    written: HashMap<String, Digest>,
     said: BTreeSet<String>,
 }
 
 impl Witness {
     /// Takes everything as it is.
     pub(crate) fn accept(&mut self, data_dir: &Path, tree: &Tree) {
-        self.managed = tree.files();
-        self.own = own(data_dir);
+        self.managed.clone_from(&tree.folders);
+        self.written.clear();
+        self.own = own(data_dir, tree);
     }
 
     /// The gateway wrote a file, or deleted it.
     pub(crate) fn wrote(&mut self, data_dir: &Path, path: &str) {
-        let known = if is_own(path) { &mut self.own } else { &mut self.managed };
-        match fs::read(data_dir.join(path)) {
-            Ok(bytes) => drop(known.insert(path.into(), *blake3::hash(&bytes).as_bytes())),
-            Err(_) => drop(known.remove(path)),
+        let bytes = fs::read(data_dir.join(path)).ok();
+        match bytes.map(|bytes| *blake3::hash(&bytes).as_bytes()) {
+            Some(digest) if is_own(path) => drop(self.own.insert(path.to_owned(), digest)),
+            None if is_own(path) => drop(self.own.remove(path)),
+            Some(digest) => drop(self.written.insert(path.to_owned(), digest)),
+            None => drop(self.written.remove(path)),
         }
     }
 
     /// The gateway deleted a folder.
     pub(crate) fn removed(&mut self, folder: &str) {
         let inside = format!("{folder}/");
-        self.managed.retain(|path, _| !path.starts_with(&inside));
         self.own.retain(|path, _| !path.starts_with(&inside));
     }
 
-    /// Files below a managed root that others have added or changed since.
+    /// Files at or below a managed root that others have added or changed since.
     pub(crate) fn changed(&mut self, tree: &Tree, root: &str) -> Vec<String> {
-        let now = tree.files();
-        let differs =
-            |(path, digest): &(&String, &Digest)| self.managed.get(*path) != Some(*digest);
-        let fresh = now.iter().filter(differs).map(|(path, _)| path);
-        let inside = |path: &&String| path.starts_with(root) && !is_own(path);
-        let changed = fresh.filter(inside).cloned().collect();
+        let mut found = Vec::new();
+        for (path, folder) in tree.below(root) {
+            let before = self.managed.get(path);
+            if before.is_some_and(|before| before.fingerprint == folder.fingerprint) {
+                continue;
+            }
+            for (name, digest) in &folder.files {
+                let file = format!("{path}/{name}");
+                let same = before.is_some_and(|before| before.files.get(name) == Some(digest));
+                if !same && !is_own(&file) && self.written.get(&file) != Some(digest) {
+                    found.push(file);
+                }
+            }
+        }
         self.managed.retain(|path, _| !path.starts_with(root));
-        self.managed.extend(now.into_iter().filter(|(path, _)| path.starts_with(root)));
-        changed
+        self.managed
+            .extend(tree.below(root).map(|(path, folder)| (path.clone(), Arc::clone(folder))));
+        self.written.retain(|path, _| !path.starts_with(root));
+        found
     }
 
     /// Touches that were not reported yet.
-    pub(crate) fn violations(&mut self, data_dir: &Path) -> Vec<String> {
-        let now = own(data_dir);
+    pub(crate) fn violations(&mut self, data_dir: &Path, tree: &Tree) -> Vec<String> {
+        let now = own(data_dir, tree);
         let mut touched: BTreeSet<String> = BTreeSet::new();
         for (path, digest) in &now {
             if self.own.get(path) != Some(digest) {
@@ -104,9 +121,7 @@ fn is_own(path: &str) -> bool {
     }
     let segments: Vec<&str> = path.split('/').collect();
     let name = segments.last().copied().unwrap_or_default();
-    let file = Path::new(name);
-    let temporary = ["tmp", "bak", "idb"].iter().any(|e| file.extension().is_some_and(|x| x == *e));
-    if temporary || segments.iter().any(|segment| segment.starts_with('.')) {
+    if is_own_name(name) || segments.iter().any(|segment| segment.starts_with('.')) {
         return true;
     }
     match segments.as_slice() {
@@ -124,8 +139,26 @@ fn is_own(path: &str) -> bool {
     }
 }
 
-fn own(data_dir: &Path) -> BTreeMap<String, Digest> {
-    let mut found = BTreeMap::new();
+/// Whether files of that name belong to the gateway wherever they are.
+fn is_own_name(name: &str) -> bool {
+    let extension = Path::new(name).extension();
+    ["tmp", "bak", "idb"].iter().any(|own| extension.is_some_and(|x| x == *own))
+}
+
+/// All that belongs to the gateway, in the managed roots and beside them.
+fn own(data_dir: &Path, tree: &Tree) -> BTreeMap<String, Digest> {
+    let mut found = tree.hidden.clone();
+    for (path, folder) in &tree.folders {
+        for (name, digest) in &folder.files {
+            // Cheap tests first: nearly every file is none of them.
+            if is_own_name(name) || path.starts_with(ROOT_CONFIG) {
+                let file = format!("{path}/{name}");
+                if is_own(&file) {
+                    found.insert(file, *digest);
+                }
+            }
+        }
+    }
     let mut add = |path: &Path| {
         if let (Ok(relative), Ok(bytes)) = (path.strip_prefix(data_dir), fs::read(path)) {
             found.insert(relative.display().to_string(), *blake3::hash(&bytes).as_bytes());
@@ -137,14 +170,6 @@ fn own(data_dir: &Path) -> BTreeMap<String, Digest> {
     for folder in OWN_FOLDERS {
         for entry in WalkDir::new(data_dir.join(folder)).into_iter().filter_map(Result::ok) {
             if entry.file_type().is_file() {
-                add(entry.path());
-            }
-        }
-    }
-    for root in crate::tree::ROOTS {
-        for entry in WalkDir::new(data_dir.join(root)).into_iter().filter_map(Result::ok) {
-            let relative = entry.path().strip_prefix(data_dir).unwrap_or(entry.path());
-            if entry.file_type().is_file() && is_own(&relative.display().to_string()) {
                 add(entry.path());
             }
         }
@@ -171,13 +196,14 @@ mod tests {
         let mut reader = Reader::default();
         let mut witness = Witness::default();
         witness.accept(dir.path(), &reader.read(dir.path(), &ROOTS).unwrap());
-        assert!(witness.violations(dir.path()).is_empty());
+        let now = |reader: &mut Reader| reader.read(dir.path(), &ROOTS).unwrap();
+        assert!(witness.violations(dir.path(), &now(&mut reader)).is_empty());
         write("db/config.idb", "2");
         write("config/resources/core/config-mode.json", "{}");
         write("projects/p/x.tmp", "");
         fs::remove_file(dir.path().join("gateway.xml")).unwrap();
         assert_eq!(
-            witness.violations(dir.path()),
+            witness.violations(dir.path(), &now(&mut reader)),
             [
                 "config/resources/core/config-mode.json",
                 "db/config.idb",
@@ -185,7 +211,7 @@ mod tests {
                 "projects/p/x.tmp"
             ]
         );
-        assert!(witness.violations(dir.path()).is_empty());
+        assert!(witness.violations(dir.path(), &now(&mut reader)).is_empty());
         write("projects/p/a", "1");
         write("projects/p/b", "1");
         witness.wrote(dir.path(), "projects/p/b");

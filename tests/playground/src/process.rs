@@ -93,7 +93,17 @@ pub fn build_programs() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A port that is free now on loopback.
+/// A port that is free now on loopback. Not one that the system gives to outgoing connections: such a
+/// connection could take it while a program that is killed and started again does not listen.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    for _ in 0..100 {
+        let port = rand::random_range(PORTS);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port between {} and {} is free", PORTS.start(), PORTS.end());
 }
+
+/// Below the range of outgoing connections on Linux (32768 to 60999) and above what services use.
+const PORTS: std::ops::RangeInclusive<u16> = 15_000..=32_000;

@@ -13,6 +13,7 @@ use super::Command;
 use crate::{
     clock, designer, disk,
     gateway::{Gateway, Phase, State},
+    held,
     json::{gson, merge},
     lifecycle, pair,
     scan::{self, Kind},
@@ -37,6 +38,10 @@ pub(crate) async fn run(gateway: &Arc<Gateway>, command: Command) -> anyhow::Res
                 files.iter().try_for_each(|(path, text)| write_foreign(gateway, path, text))
             };
             gateway.blocking(write).await?;
+        }
+        Command::Hold { path } => {
+            let held = gateway.blocking(move |gateway| held::hold(&gateway.path(&path))).await?;
+            gateway.change(|state| state.held.push(held));
         }
         Command::EditTags { provider, path, tags } => {
             tags::edit(gateway, &provider, &path, &tags);
@@ -70,6 +75,7 @@ fn set(state: &mut State, command: Command) -> anyhow::Result<Value> {
         }
         Command::Fault { fault } => state.faults.push(fault),
         Command::ClearFaults => state.faults.clear(),
+        Command::LetGo => state.held.clear(),
         Command::Lock { kind, actor, hold_ms } => lock(state, kind, actor, hold_ms),
         Command::Unlock { kind } => {
             if state.slot(kind).lock.free(clock::machine_ms()) {
@@ -98,6 +104,7 @@ fn set(state: &mut State, command: Command) -> anyhow::Result<Value> {
         Command::Link { up } => state.pair.link = up,
         Command::Approve { yes } => state.pair.approved = yes,
         Command::ProjectState { state: said } => state.pair.project_state = said,
+        Command::SyncPending { yes } => state.pair.sync_pending = yes,
         Command::WebDev { path, status, body } => {
             state.webdev.insert(path, (status, body));
         }
@@ -109,6 +116,7 @@ fn set(state: &mut State, command: Command) -> anyhow::Result<Value> {
         | Command::Commissioned { .. }
         | Command::Write { .. }
         | Command::EditTags { .. }
+        | Command::Hold { .. }
         | Command::Scan { .. }
         | Command::Restart
         | Command::Down => {}

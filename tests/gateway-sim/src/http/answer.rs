@@ -57,6 +57,11 @@ pub(crate) fn invalid(messages: &[&str], fields: &[(&str, &str)]) -> Response {
     with_type(StatusCode::UNPROCESSABLE_ENTITY, html_safe(&body))
 }
 
+/// Stops a judgement with an answer.
+pub(crate) fn refuse<T>(answer: Response) -> Result<T, Box<Response>> {
+    Err(Box::new(answer))
+}
+
 pub(crate) fn no_content() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }

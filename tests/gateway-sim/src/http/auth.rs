@@ -12,7 +12,7 @@ pub(crate) fn allow(
     gateway: &Arc<Gateway>,
     call: &Call,
     access: Access,
-) -> Result<String, Response> {
+) -> Result<String, Box<Response>> {
     if access == Access::Open {
         return Ok("anonymous".to_owned());
     }
@@ -35,14 +35,14 @@ pub(crate) fn allow(
     match judged {
         None => {
             gateway.change(|state| state.counters.unauthorized += 1);
-            Err(page(401, &call.path, "Unauthorized"))
+            Err(Box::new(page(401, &call.path, "Unauthorized")))
         }
         Some((_, false)) => {
             gateway.change(|state| state.counters.forbidden += 1);
-            Err(page(403, &call.path, "Forbidden"))
+            Err(Box::new(page(403, &call.path, "Forbidden")))
         }
         Some((name, true)) => {
-            let actor = format!("api-token:{name}:{}", call.client);
+            let actor = format!("api-token:{name}:{}", call.client.addr.ip());
             if access == Access::Write {
                 audit(gateway, call, &actor);
             }
@@ -61,7 +61,7 @@ fn audit(gateway: &Arc<Gateway>, call: &Call, actor: &str) {
         }
         let entry = serde_json::json!({
             "action": call.method, "actionTarget": call.path, "actionValue": "", "actor": actor,
-            "actorHost": call.client.to_string(), "originatingContext": 0,
+            "actorHost": call.client.addr.ip().to_string(), "originatingContext": 0,
             "originatingSystem": gateway.settings.name, "statusCode": 0,
             "timestamp": state.now_ms(), "result": "",
         });

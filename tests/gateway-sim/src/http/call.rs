@@ -1,6 +1,6 @@
 //! One request, taken apart.
 
-use std::{net::IpAddr, pin::Pin, sync::OnceLock};
+use std::{pin::Pin, sync::OnceLock};
 
 use axum::{
     body::Bytes,
@@ -9,7 +9,7 @@ use axum::{
 };
 use percent_encoding::percent_decode_str;
 
-use crate::token::Access;
+use crate::{socket::Client, token::Access};
 
 /// A route that fits a request: what it needs, and what it does once that is granted.
 pub(crate) struct Found<'a> {
@@ -26,7 +26,7 @@ pub(crate) struct Call {
     query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    pub(crate) client: IpAddr,
+    pub(crate) client: Client,
     actor: OnceLock<String>,
 }
 
@@ -35,7 +35,7 @@ fn decoded(text: &str) -> String {
 }
 
 impl Call {
-    pub(crate) fn new(parts: Parts, body: Bytes, client: IpAddr) -> Self {
+    pub(crate) fn new(parts: Parts, body: Bytes, client: Client) -> Self {
         let path = parts.uri.path().to_owned();
         let pairs =
             parts.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
@@ -44,7 +44,11 @@ impl Call {
             (decoded(&key.replace('+', " ")), decoded(&value.replace('+', " ")))
         });
         Self {
-            method: parts.method.as_str().to_owned(),
+            // The server leaves the body away.
+            method: match parts.method.as_str() {
+                "HEAD" => "GET".to_owned(),
+                method => method.to_owned(),
+            },
             segments: path.split('/').skip(1).map(decoded).collect(),
             query: query.collect(),
             path,

@@ -7,9 +7,9 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::{
-    answer::{bare, compact, invalid, ok, page},
+    answer::{bare, compact, invalid, ok, page, refuse},
     call::{Call, Found},
-    resources::{datafile_of, known},
+    resources::known,
     sync::wait_unlocked,
     write,
 };
@@ -45,21 +45,9 @@ pub(crate) fn route<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Fou
         known(gateway, &kind).then_some(kind)
     };
     match (method, segments.as_slice()) {
-        ("POST", ["copy"] | ["move"]) => {
-            let keep = segments[0] == "copy";
-            write(async move { transfer(gateway, call, keep).await })
-        }
         ("POST", ["delete", module, kind]) => {
             let kind = kind_of(module, kind)?;
             write(async move { delete_many(gateway, call, kind).await })
-        }
-        ("POST", ["rename", module, kind, name @ ..]) if !name.is_empty() => {
-            let key = Key { kind: kind_of(module, kind)?, name: Some(name.join("/")) };
-            write(async move { rename(gateway, call, key).await })
-        }
-        ("PUT" | "DELETE", ["datafile", module, kind, rest @ ..]) if !rest.is_empty() => {
-            let (key, file) = datafile_of(&kind_of(module, kind)?, &rest.join("/"));
-            write(async move { datafile(gateway, call, key, file).await })
         }
         ("POST", [module, kind]) => {
             let kind = kind_of(module, kind)?;
@@ -80,7 +68,7 @@ pub(crate) fn route<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Fou
 }
 
 /// Lets a mutation through, once no lock is held; whether a signature may be stale then.
-async fn admitted(gateway: &Arc<Gateway>, call: &Call) -> Result<bool, Response> {
+pub(crate) async fn admitted(gateway: &Arc<Gateway>, call: &Call) -> Result<bool, Response> {
     if gateway.see(|state| state.pair.refuses_writes()) {
         return Err(page(403, &call.path, "Forbidden"));
     }
@@ -88,11 +76,11 @@ async fn admitted(gateway: &Arc<Gateway>, call: &Call) -> Result<bool, Response>
     Ok(waited && gateway.see(|state| state.knobs.queued_save) == QueuedSave::Overwrite)
 }
 
-fn id(key: &Key, collection: &str) -> String {
+pub(crate) fn id(key: &Key, collection: &str) -> String {
     format!("ResourceId{{resourcePath={}, collectionName={collection}}}", key.path())
 }
 
-fn problem(status: u16, message: &str, deleting: bool) -> Response {
+pub(crate) fn problem(status: u16, message: &str, deleting: bool) -> Response {
     let class = "com.inductiveautomation.ignition.gateway.config.ConfigurationManagerImpl";
     let trace: Vec<String> = (0..55).map(|line| format!("\tat {class}.push({line})")).collect();
     let mut body = json!({"success": false, "changes": [],
@@ -103,7 +91,7 @@ fn problem(status: u16, message: &str, deleting: bool) -> Response {
     compact(status, &body)
 }
 
-fn done(key: &Key, collection: &str, signature: Option<&str>) -> Value {
+pub(crate) fn done(key: &Key, collection: &str, signature: Option<&str>) -> Value {
     json!({"name": key.name, "type": key.kind, "collection": collection, "newSignature": signature})
 }
 
@@ -126,7 +114,7 @@ async fn save(gateway: &Arc<Gateway>, call: &Call, kind: String, verb: Verb) -> 
     for entry in &entries {
         match judge(gateway, &kind, entry, verb, lenient) {
             Ok(change) => changes.push(change),
-            Err(refused) => return refused,
+            Err(refused) => return *refused,
         }
     }
     let actor = call.actor();
@@ -145,7 +133,11 @@ async fn save(gateway: &Arc<Gateway>, call: &Call, kind: String, verb: Verb) -> 
     answer(gateway, call, saved.await)
 }
 
-fn answer(gateway: &Gateway, call: &Call, saved: anyhow::Result<Vec<Value>>) -> Response {
+pub(crate) fn answer(
+    gateway: &Gateway,
+    call: &Call,
+    saved: anyhow::Result<Vec<Value>>,
+) -> Response {
     match saved {
         Ok(changes) => {
             pair::content_changed(gateway, Cause::Save);
@@ -178,11 +170,11 @@ fn judge(
     entry: &Value,
     verb: Verb,
     lenient: bool,
-) -> Result<Change, Response> {
+) -> Result<Change, Box<Response>> {
     let singleton = crate::types::is_singleton(kind, false);
     let name = entry["name"].as_str().map(str::to_owned);
     if !singleton && name.as_deref().is_none_or(|name| !legal(name)) {
-        return Err(invalid(&[], &[("name", "Invalid resource name")]));
+        return refuse(invalid(&[], &[("name", "Invalid resource name")]));
     }
     let key = Key { kind: kind.to_owned(), name: if singleton { None } else { name } };
     let config = entry.get("config").filter(|config| !config.is_null()).cloned();
@@ -198,7 +190,7 @@ fn judge(
     }
 }
 
-fn legal(name: &str) -> bool {
+pub(crate) fn legal(name: &str) -> bool {
     let bad = |c: char| "\\/?*:|\"<>`".contains(c) || c.is_control();
     let trimmed = name.trim_matches(|c| c == ' ' || c == '.');
     !name.is_empty() && trimmed == name && !name.starts_with('-') && !name.chars().any(bad)
@@ -209,19 +201,19 @@ fn judge_create(
     key: Key,
     collection: Option<&str>,
     content: Content,
-) -> Result<Change, Response> {
+) -> Result<Change, Box<Response>> {
     // Even while a mode is active.
     let collection = collection.unwrap_or("core").to_owned();
     if content.config.is_none() {
-        return Err(invalid(&["Settings cannot be null"], &[]));
+        return refuse(invalid(&["Settings cannot be null"], &[]));
     }
     gateway.see(|state| {
         if state.config.copy(&key, &collection).is_some() {
             let text = format!("CREATE conflict: '{}' already exists", id(&key, &collection));
-            return Err(problem(409, &text, false));
+            return refuse(problem(409, &text, false));
         }
         if !state.config.collections.contains_key(&collection) {
-            return Err(invalid(&[], &[("collection", "Unknown collection")]));
+            return refuse(invalid(&[], &[("collection", "Unknown collection")]));
         }
         Ok(Change { key, collection, content })
     })
@@ -234,24 +226,24 @@ fn judge_modify(
     collection: Option<&str>,
     content: Content,
     lenient: bool,
-) -> Result<Change, Response> {
+) -> Result<Change, Box<Response>> {
     let signature = entry["signature"].as_str().unwrap_or_default();
     if signature.is_empty() {
-        return Err(invalid(&[], &[("signature", "Missing 'signature' parameter")]));
+        return refuse(invalid(&[], &[("signature", "Missing 'signature' parameter")]));
     }
     gateway.see(|state| {
         let found = match collection {
             Some(collection) => state.config.copy(&key, collection).map(|item| (collection, item)),
             None => state.config.effective(&key),
         };
-        let Some((collection, item)) = found else { return Err(bare(404)) };
+        let Some((collection, item)) = found else { return refuse(bare(404)) };
         if item.signature != signature && !lenient {
             let text = format!(
                 "MODIFY illegal: signature mismatch for '{}', expected {}",
                 id(&key, collection),
                 item.signature
             );
-            return Err(problem(500, &text, false));
+            return refuse(problem(500, &text, false));
         }
         let collection = collection.to_owned();
         Ok(Change { key, collection, content })
@@ -266,30 +258,30 @@ async fn delete(gateway: &Arc<Gateway>, call: &Call, key: Key, signature: String
     let collection =
         match deletable(gateway, call, &key, call.param("collection"), &signature, lenient) {
             Ok(collection) => collection,
-            Err(refused) => return refused,
+            Err(refused) => return *refused,
         };
     finish_delete(gateway, call, vec![(key, collection)]).await
 }
 
-fn deletable(
+pub(crate) fn deletable(
     gateway: &Gateway,
     call: &Call,
     key: &Key,
     collection: Option<&str>,
     signature: &str,
     lenient: bool,
-) -> Result<String, Response> {
+) -> Result<String, Box<Response>> {
     gateway.see(|state| {
         let found = match collection {
             Some(collection) => state.config.copy(key, collection).map(|item| (collection, item)),
             None => state.config.effective(key),
         };
         let Some((collection, item)) = found else {
-            return Err(page(404, &call.path, &format!("Resource not found: {}", key.path())));
+            return refuse(page(404, &call.path, &format!("Resource not found: {}", key.path())));
         };
         if item.signature != signature && !lenient {
             let text = format!("DELETE illegal: signature mismatch for '{}'", id(key, collection));
-            return Err(problem(500, &text, true));
+            return refuse(problem(500, &text, true));
         }
         Ok(collection.to_owned())
     })
@@ -325,77 +317,8 @@ async fn delete_many(gateway: &Arc<Gateway>, call: &Call, kind: String) -> Respo
         let signature = entry["signature"].as_str().unwrap_or_default();
         match deletable(gateway, call, &key, entry["collection"].as_str(), signature, lenient) {
             Ok(collection) => all.push((key, collection)),
-            Err(refused) => return refused,
+            Err(refused) => return *refused,
         }
     }
     finish_delete(gateway, call, all).await
-}
-
-async fn rename(gateway: &Arc<Gateway>, call: &Call, key: Key) -> Response {
-    if let Err(refused) = admitted(gateway, call).await {
-        return refused;
-    }
-    let body = call.json().unwrap_or_default();
-    let new = body["name"].as_str().unwrap_or_default().to_owned();
-    if !legal(&new) {
-        return invalid(&[], &[("name", "Invalid resource name")]);
-    }
-    let Some(collection) = gateway.see(|s| s.config.effective(&key).map(|(c, _)| c.to_owned()))
-    else {
-        return page(404, &call.path, &format!("Resource not found: {}", key.path()));
-    };
-    let target = Key { kind: key.kind.clone(), name: Some(new) };
-    if gateway.see(|state| state.config.copy(&target, &collection).is_some()) {
-        let text = format!("CREATE conflict: '{}' already exists", id(&target, &collection));
-        return problem(409, &text, false);
-    }
-    let actor = call.actor();
-    let moved = gateway.blocking(move |gateway| {
-        let (from, to) = ((&key, collection.as_str()), (&target, collection.as_str()));
-        let signature = saves::transfer(gateway, from, to, false, &actor)?;
-        Ok(vec![done(&target, &collection, Some(&signature))])
-    });
-    answer(gateway, call, moved.await)
-}
-
-/// Between collections.
-async fn transfer(gateway: &Arc<Gateway>, call: &Call, keep: bool) -> Response {
-    let lenient = match admitted(gateway, call).await {
-        Ok(lenient) => lenient,
-        Err(refused) => return refused,
-    };
-    let param = |name: &str| call.param(name).unwrap_or_default().to_owned();
-    let (from, to) = (param("fromCollection"), param("toCollection"));
-    let key = Key { kind: param("resourceType"), name: call.param("name").map(str::to_owned) };
-    if let Err(refused) = deletable(gateway, call, &key, Some(&from), &param("signature"), lenient)
-    {
-        return refused;
-    }
-    let actor = call.actor();
-    let moved = gateway.blocking(move |gateway| {
-        let signature = saves::transfer(gateway, (&key, &from), (&key, &to), keep, &actor)?;
-        Ok(vec![done(&key, &to, Some(&signature))])
-    });
-    answer(gateway, call, moved.await)
-}
-
-async fn datafile(gateway: &Arc<Gateway>, call: &Call, key: Key, file: String) -> Response {
-    if let Err(refused) = admitted(gateway, call).await {
-        return refused;
-    }
-    let Some(collection) = gateway.see(|s| s.config.effective(&key).map(|(c, _)| c.to_owned()))
-    else {
-        return page(404, &call.path, &format!("Resource not found: {}", key.path()));
-    };
-    if !legal(&file) {
-        return page(400, &call.path, "Bad Request");
-    }
-    let bytes = (call.method == "PUT").then(|| call.body.clone());
-    let actor = call.actor();
-    let saved = gateway.blocking(move |gateway| {
-        let bytes = bytes.as_deref();
-        let signature = saves::save_file(gateway, &key, &collection, &file, bytes, &actor)?;
-        Ok(vec![done(&key, &collection, Some(&signature))])
-    });
-    answer(gateway, call, saved.await)
 }

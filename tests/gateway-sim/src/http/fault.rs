@@ -46,8 +46,10 @@ pub(crate) async fn apply(
             // A length that is not kept would be an error of ours: the body is sent in chunks.
             let mut parts = parts;
             parts.headers.remove(header::CONTENT_LENGTH);
-            let cut = async {
+            let client = call.client.clone();
+            let cut = async move {
                 tokio::time::sleep(UNTIL_SENT).await;
+                client.reset();
                 Err(gone)
             };
             let chunks = stream::once(async { Ok(sent) }).chain(stream::once(cut));

@@ -18,6 +18,8 @@ pub(crate) fn route<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Fou
     match (method, segments.as_slice()) {
         ("GET", ["redundancy"]) => read(async { ok(&gateway.see(|state| pair::record(state))) }),
         ("GET", ["redundancy", "config"]) => read(async { ok(&config(gateway)) }),
+        // Taken, and without effect here.
+        ("PUT", ["redundancy", "config"]) => write(async { ok(&config(gateway)) }),
         ("GET", ["redundancy", "providers" | "events" | "charts"]) => {
             read(async { envelope(call, vec![]) })
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    http::header,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -124,7 +124,18 @@ pub(crate) fn scan_module<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Opti
     }
 }
 
+/// Pages that want a browser's session.
+fn login<'a>(call: &Call) -> Option<Found<'a>> {
+    let (_, segments) = call.below(&["data", "app"])?;
+    (!segments.is_empty()).then_some(())?;
+    let to = [(header::LOCATION, "/idp/default/oidc/auth")];
+    open(async move { (StatusCode::FOUND, to).into_response() })
+}
+
 pub(crate) fn route<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Found<'a>> {
+    if let Some(found) = login(call) {
+        return Some(found);
+    }
     if let Some(found) = scan_module(gateway, call) {
         return Some(found);
     }

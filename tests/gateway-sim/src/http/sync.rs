@@ -6,6 +6,7 @@ use std::{
 };
 
 use axum::response::Response;
+use serde_json::Value;
 
 use super::{
     answer::{bare, no_content, page, pretty},
@@ -73,7 +74,11 @@ async fn acquire(gateway: &Arc<Gateway>, call: &Call, kind: Kind) -> Response {
     if call.body.is_empty() {
         return page(500, &call.path, "java.lang.NullPointerException");
     }
-    let Some(asked) = call.json().filter(serde_json::Value::is_object) else {
+    let number = |value: Option<&Value>| value.is_none_or(Value::is_number);
+    let fits = |body: &Value| {
+        body.is_object() && number(body.get("acquireTimeout")) && number(body.get("holdTimeout"))
+    };
+    let Some(asked) = call.json().filter(fits) else {
         return page(400, &call.path, "Bad Request");
     };
     // The documented defaults.

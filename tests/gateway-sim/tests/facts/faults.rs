@@ -53,6 +53,24 @@ async fn an_answer_may_be_cut() -> anyhow::Result<()> {
     let rig = with(FaultKind::Reset { after: 20 }).await?;
     let response = rig.send(reqwest::Method::GET, INFO, "").await?;
     assert_eq!(response.status(), 200);
-    assert!(response.bytes().await.is_err(), "the connection is gone in mid-body");
+    let error = response.bytes().await.expect_err("the connection is gone in mid-body");
+    let mut causes =
+        anyhow::Error::from(error).chain().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(causes.pop().is_some_and(|last| last.contains("reset")), "{causes:?}");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_file_may_be_held() -> anyhow::Result<()> {
+    let rig = Rig::start().await?;
+    rig.put("projects/p/project.json", "{}")?;
+    rig.put("staged", "{}")?;
+    let (from, to) =
+        (rig.dir.path().join("staged"), rig.dir.path().join("projects/p/project.json"));
+    match rig.run(serde_json::json!({"do": "hold", "path": "projects/p/project.json"})).await {
+        Ok(_) => assert!(std::fs::rename(&from, &to).is_err()),
+        Err(error) => assert!(format!("{error:#}").contains("cannot be held"), "{error:#}"),
+    }
+    rig.run(serde_json::json!({"do": "letGo"})).await?;
+    Ok(std::fs::rename(&from, &to)?)
 }

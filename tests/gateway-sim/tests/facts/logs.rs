@@ -89,6 +89,23 @@ async fn a_listed_file_that_is_missing_is_an_error() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_project_resource_may_be_refused() -> anyhow::Result<()> {
+    let rig = Rig::start().await?;
+    let folder = "projects/line1/ignition/script-python/a/b";
+    rig.run(json!({"do": "refuse", "resource": folder})).await?;
+    rig.scan(Kind::Projects).await?;
+    project(rig.dir.path(), "line1", "pass\n")?;
+    rig.scan(Kind::Projects).await?;
+    rig.line(&format!("Resource {folder} is invalid, will not be loaded")).await?;
+    let refused: Vec<_> = rig.sim.scans().into_iter().map(|scan| scan.refused).collect();
+    assert_eq!(refused, [vec![], vec![folder.to_owned()]]);
+    rig.run(json!({"do": "clearRefusals"})).await?;
+    rig.scan(Kind::Projects).await?;
+    assert!(rig.sim.scans()[2].refused.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
 async fn mutations_are_audited_and_reads_are_not() -> anyhow::Result<()> {
     let rig = Rig::start().await?;
     let path = "/data/api/v1/audit/log/default";

@@ -10,6 +10,7 @@ mod life;
 mod logs;
 mod pair;
 mod projects;
+mod scale;
 mod scan;
 mod scan_lock;
 mod sessions;

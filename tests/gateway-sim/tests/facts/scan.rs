@@ -80,7 +80,9 @@ async fn the_log_of_scans_has_the_digest_of_the_tree_at_the_trigger() -> anyhow:
     rig.scan(Kind::Config).await?;
     let scans = rig.sim.scans();
     let digests: Vec<_> = scans.iter().map(|scan| scan.digest.clone()).collect();
-    assert_eq!(digests, [Some(first), Some(second)]);
+    assert_eq!(digests, [Some(first.clone()), Some(second.clone())]);
+    assert!(rig.sim.scans_of_other_trees(&[first.clone(), second]).is_empty());
+    assert_eq!(rig.sim.scans_of_other_trees(&[first])[0].number, 2);
     assert_eq!(scans[0].projects_digest, scans[1].projects_digest);
     assert_ne!(scans[0].config_digest, scans[1].config_digest);
     assert_eq!((scans[0].kind, scans[1].kind), (Kind::Projects, Kind::Config));

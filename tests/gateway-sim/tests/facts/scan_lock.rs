@@ -57,6 +57,7 @@ async fn wrong_requests_are_refused_as_the_real_one_does() -> anyhow::Result<()>
     for (body, status, message) in [
         ("", 500, "java.lang.NullPointerException"),
         ("{", 400, "Bad Request"),
+        (r#"{"acquireTimeout":"1","holdTimeout":60}"#, 400, "Bad Request"),
         (r#"{"acquireTimeout":0,"holdTimeout":60}"#, 400, "Timeouts must be positive"),
         (r#"{"acquireTimeout":1,"holdTimeout":-1}"#, 400, "Timeouts must be positive"),
     ] {

@@ -101,6 +101,17 @@ async fn unknown_routes_are_json_and_slashes_count() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_head_is_a_get_without_body_and_browser_pages_want_a_login() -> anyhow::Result<()> {
+    let rig = Rig::start().await?;
+    let response = rig.send(reqwest::Method::HEAD, "/data/api/v1/gateway-info", "").await?;
+    assert_eq!((response.status().as_u16(), response.bytes().await?.len()), (200, 0));
+    let response = rig.send(reqwest::Method::GET, "/data/app/session", "").await?;
+    assert_eq!(response.status(), 302);
+    assert!(response.headers()["location"].to_str()?.starts_with("/idp/"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn modules_can_be_missing_toggled_and_quarantined() -> anyhow::Result<()> {
     let rig = Rig::start().await?;
     let find = async |id: &str| -> anyhow::Result<Option<Value>> {
