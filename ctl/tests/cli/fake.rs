@@ -134,7 +134,8 @@ impl Fake {
             .add_service(EnrolmentServiceServer::new(shared.clone()));
         let mut task = tokio::task::JoinSet::new();
         task.spawn(async move {
-            let served = services.serve_with_incoming(connect::accept(listener, tls)).await;
+            let incoming = connect::accept(listener, tls, connect::Counts::default());
+            let served = services.serve_with_incoming(incoming).await;
             served.expect("the server runs");
         });
         let home = tempfile::tempdir().expect("a folder");

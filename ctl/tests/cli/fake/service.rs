@@ -180,6 +180,26 @@ impl ControlService for Shared {
         let cluster = self.asked("cluster".to_owned())?.cluster.clone();
         Ok(Response::new(cluster))
     }
+
+    async fn act_on_gateway(
+        &self,
+        request: Request<wire::ActOnGatewayRequest>,
+    ) -> Reply<wire::ActOnGatewayResponse> {
+        let wire::ActOnGatewayRequest { gateway, action, to, project, reason } =
+            request.into_inner();
+        drop(self.asked(format!("{action} {gateway} to={to} project={project} {reason}"))?);
+        Ok(Response::new(wire::ActOnGatewayResponse { index: 9 }))
+    }
+
+    async fn instruct(
+        &self,
+        request: Request<wire::InstructRequest>,
+    ) -> Reply<wire::InstructResponse> {
+        let wire::InstructRequest { gateway, member: _, kind, subject, reason, ttl_ms: _ } =
+            request.into_inner();
+        drop(self.asked(format!("instruct {gateway} {kind} {subject} {reason}"))?);
+        Ok(Response::new(wire::InstructResponse { id: "i1".to_owned(), index: 9 }))
+    }
 }
 
 #[tonic::async_trait]
