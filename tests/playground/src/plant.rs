@@ -187,13 +187,9 @@ impl Plant {
 
     /// The gateway as `millctl get` shows it.
     pub async fn status(&self) -> anyhow::Result<Value> {
-        let mut shown = self.cluster.json(&["get", "gateway", NAME]).await?;
-        let one = match shown.get_mut("items").and_then(|items| items.get_mut(0)) {
-            Some(item) => item.take(),
-            None if shown.is_array() => shown[0].take(),
-            None => shown,
-        };
-        Ok(one["status"].clone())
+        let shown = self.cluster.json(&["get", "gateway", NAME]).await?;
+        let one = [&shown, &shown["items"][0], &shown[0]].into_iter().find(|v| v["status"].is_object());
+        Ok(one.map(|gateway| gateway["status"].clone()).unwrap_or_default())
     }
 
     /// Waits until the gateway's status is as it should be.
