@@ -14,13 +14,7 @@ const DETAIL_BYTES_MAX: usize = 256 << 10;
 impl From<Instruction> for agent::Instruction {
     fn from(instruction: Instruction) -> Self {
         let Instruction { id, kind, subject, reason, assignment } = instruction;
-        Self {
-            id,
-            kind: kind.to_string(),
-            subject,
-            reason,
-            assignment: assignment.map(Into::into),
-        }
+        Self { id, kind: kind.to_string(), subject, reason, assignment: assignment.map(Into::into) }
     }
 }
 
