@@ -39,6 +39,8 @@ use crate::{
 pub(crate) enum Phase {
     /// Everything but the status routes redirects.
     Uncommissioned,
+    /// The process is being replaced: connections are reset.
+    Dark,
     /// Everything but the status routes answers 503.
     Starting,
     /// It serves.

@@ -66,6 +66,9 @@ async fn serve(
         return page(400, &path, "Bad Request");
     };
     let call = Call::new(parts, body, client);
+    if gateway.see(|state| state.phase) == Phase::Dark {
+        return fault::reset_now(&call);
+    }
     let fault = gateway.see(|s| crate::faults::hit(&mut s.faults, &call.method, &call.path));
     match fault {
         Some(fault) => fault::apply(&gateway, fault, &call, answer(&gateway, &call)).await,
@@ -81,7 +84,7 @@ async fn answer(gateway: &Arc<Gateway>, call: &Call) -> Response {
         Phase::Uncommissioned => {
             return (StatusCode::FOUND, [(header::LOCATION, "/welcome")]).into_response();
         }
-        Phase::Starting => return page(503, &call.path, "Service Unavailable"),
+        Phase::Dark | Phase::Starting => return page(503, &call.path, "Service Unavailable"),
         Phase::Running => {}
     }
     let found = match gateway.settings.profile {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     answer::no_content,
     call::{Call, Found},
-    list::envelope,
+    list::{envelope, envelope_with_floats},
     read, write,
 };
 use crate::{gateway::Gateway, logbook::Wanted};
@@ -37,7 +37,7 @@ pub(crate) fn route<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Fou
             axum::response::IntoResponse::into_response((head, "SQLite format 3\0"))
         }),
         ("GET", ["audit", "log", _]) => {
-            read(async { envelope(call, gateway.see(|state| state.audit.clone())) })
+            read(async { envelope_with_floats(call, gateway.see(|state| state.audit.clone())) })
         }
         _ => None,
     }
