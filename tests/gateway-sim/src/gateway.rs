@@ -77,6 +77,8 @@ pub(crate) struct State {
     pub(crate) projects: Arc<Projects>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) held: Vec<Held>,
+    /// When a diagnostics bundle was asked for.
+    pub(crate) bundle: Option<Instant>,
     /// `module/type/name` or `projects/...` of what shall not load.
     pub(crate) refuse: Vec<String>,
     /// Routes of `WebDev` by path, with status and body.
@@ -143,6 +145,7 @@ impl Gateway {
             projects: Arc::default(),
             faults: Vec::new(),
             held: Vec::new(),
+            bundle: None,
             refuse: Vec::new(),
             webdev: BTreeMap::new(),
             settling: BTreeMap::new(),

@@ -6,6 +6,7 @@
 pub(crate) mod answer;
 mod auth;
 mod backup;
+mod bundle;
 mod call;
 mod change;
 mod eam;
@@ -118,6 +119,7 @@ fn find<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Found<'a>> {
         transfer::route,
         tags::route,
         overview::route,
+        bundle::route,
         openapi::route,
         eam::route,
     ];

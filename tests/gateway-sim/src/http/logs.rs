@@ -33,7 +33,15 @@ pub(crate) fn route<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Fou
         }),
         ("POST", ["logs", "loggers", _] | ["logs", "levelreset"]) => write(async { no_content() }),
         ("GET", ["logs", "download"]) => read(async {
-            let head = [("content-type", "application/x-sqlite3")];
+            let file = format!(
+                "attachment; filename=\"{}_Ignition_logs_{}.idb\"",
+                gateway.settings.name,
+                gateway.see(|state| state.now_ms())
+            );
+            let head = [
+                ("content-type", "application/x-sqlite3".to_owned()),
+                ("content-disposition", file),
+            ];
             axum::response::IntoResponse::into_response((head, "SQLite format 3\0"))
         }),
         ("GET", ["audit", "log", _]) => {
