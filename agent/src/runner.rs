@@ -163,7 +163,9 @@ impl Runner {
     /// What needs not be done before the report is on its way.
     async fn settle(&mut self, work: &Work, verdict: &Verdict) {
         let policy = work.assignment.policies.snapshots.clone();
-        if !work.plan.snapshot.is_empty() && policy.remote.is_some() && !policy.remote.as_ref().is_some_and(|r| r.wait_for_upload)
+        if !work.plan.snapshot.is_empty()
+            && policy.remote.is_some()
+            && !policy.remote.as_ref().is_some_and(|r| r.wait_for_upload)
             && let Err(error) = snapshot::upload(&self.tools, &policy, &work.plan.snapshot).await
         {
             tracing::warn!(%error, "the snapshot was not uploaded; the next one goes on");

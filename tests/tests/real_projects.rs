@@ -24,7 +24,8 @@ async fn a_real_project_arrives_as_git_has_it() -> anyhow::Result<()> {
     let Some(bundle) = bundle("MobileHMS.bundle") else { return Ok(()) };
     build_programs()?;
     let dir = tempfile::tempdir()?;
-    let resources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/root-project.yaml");
+    let resources =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/root-project.yaml");
     let foreign = Some((bundle.display().to_string(), resources));
     let plan = Plan { dir: dir.path().to_owned(), gateways: 2, sites: 2, foreign };
     let mut company = Company::start(&plan).await?;

@@ -3,12 +3,7 @@
 
 use std::path::Path;
 
-use gateway_sim::{
-    Command, Kind,
-    faults::Fault,
-    knobs::ScanOutcome,
-    sessions::NewSession,
-};
+use gateway_sim::{Command, Kind, faults::Fault, knobs::ScanOutcome, sessions::NewSession};
 use playground::{
     plant::{Files, Plant, Settings, project},
     process::build_programs,
@@ -90,9 +85,13 @@ async fn a_designer_holds_back_what_touches_their_project() -> anyhow::Result<()
     let files = case.next();
     let commit = case.plant.commit(&files)?;
     case.plant.follow(&commit).await?;
-    case.plant.until("the session is told of", |status| {
-        status["sessions"].as_array().is_some_and(|all| all.iter().any(|s| s["user"] == "jdoe" && s["project"] == "line"))
-    }).await?;
+    case.plant
+        .until("the session is told of", |status| {
+            status["sessions"].as_array().is_some_and(|all| {
+                all.iter().any(|s| s["user"] == "jdoe" && s["project"] == "line")
+            })
+        })
+        .await?;
     // Staged and waiting: the live file is still the old one.
     case.plant.until("the agent waits", |status| status["state"] == "Syncing").await?;
     case.runs(2)?;
@@ -105,7 +104,10 @@ async fn a_designer_holds_back_what_touches_their_project() -> anyhow::Result<()
 async fn an_edit_made_after_the_plan_stops_the_commit_and_stays() -> anyhow::Result<()> {
     let mut case = Case::new("").await?;
     // Somebody else's lock keeps the agent between its plan and its commit.
-    case.plant.sim.run(Command::Lock { kind: Kind::Projects, actor: "somebody".into(), hold_ms: 60_000 }).await?;
+    case.plant
+        .sim
+        .run(Command::Lock { kind: Kind::Projects, actor: "somebody".into(), hold_ms: 60_000 })
+        .await?;
     let files = case.next();
     let commit = case.plant.commit(&files)?;
     case.plant.follow(&commit).await?;
@@ -122,7 +124,11 @@ async fn an_edit_made_after_the_plan_stops_the_commit_and_stays() -> anyhow::Res
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_lock_is_waited_for_and_named() -> anyhow::Result<()> {
     let mut case = Case::new("").await?;
-    let lock = Command::Lock { kind: Kind::Projects, actor: "api-token:other:10.0.0.9".into(), hold_ms: 60_000 };
+    let lock = Command::Lock {
+        kind: Kind::Projects,
+        actor: "api-token:other:10.0.0.9".into(),
+        hold_ms: 60_000,
+    };
     case.plant.sim.run(lock).await?;
     let attempt = case.change("failed").await?;
     assert_eq!(kinds(&attempt), ["lock_held"], "{attempt:#}");
@@ -152,6 +158,8 @@ async fn a_lock_that_is_stolen_under_the_commit_brings_the_old_files_back() -> a
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_load_brings_the_old_files_back_and_is_not_retried() -> anyhow::Result<()> {
     let mut case = Case::new("").await?;
+    // The gateway says it at once, so that no settling is needed.
+    case.plant.sim.set(|knobs| (knobs.notice_min_ms, knobs.notice_max_ms) = (0, 0));
     let view = "line/com.inductiveautomation.perspective/views/main".to_owned();
     case.plant.sim.run(Command::Refuse { resource: view }).await?;
     let attempt = case.change("rolledBack").await?;
@@ -176,7 +184,10 @@ async fn a_scan_that_never_ends_is_told_as_inconsistent_with_the_old_files() -> 
     let files = case.next();
     let commit = case.plant.commit(&files)?;
     // The preflight's own scan must end, so the gateway gets stuck once the files are staged.
-    case.plant.sim.run(Command::Lock { kind: Kind::Projects, actor: "x".into(), hold_ms: 60_000 }).await?;
+    case.plant
+        .sim
+        .run(Command::Lock { kind: Kind::Projects, actor: "x".into(), hold_ms: 60_000 })
+        .await?;
     case.plant.follow(&commit).await?;
     let staged = case.plant.agent_dir.join("state/manifest-next.pb");
     case.plant.until("the change is staged", |_| staged.exists()).await?;
@@ -221,10 +232,13 @@ async fn drift_is_told_and_by_policy_put_back() -> anyhow::Result<()> {
     let mut case = Case::new("  drift: restore\n").await?;
     case.runs(1)?;
     std::fs::write(case.plant.data_dir.join(VIEW), "{\"edited\": true}")?;
-    case.plant.until("the edit is put back", |status| {
-        let last = &status["history"][0];
-        last["trigger"].as_str().is_some_and(|t| t.starts_with("drift")) && last["result"] == "applied"
-    }).await?;
+    case.plant
+        .until("the edit is put back", |status| {
+            let last = &status["history"][0];
+            last["trigger"].as_str().is_some_and(|t| t.starts_with("drift"))
+                && last["result"] == "applied"
+        })
+        .await?;
     case.runs(1)?;
     assert!(case.text == 1);
     Ok(())

@@ -30,9 +30,7 @@ pub fn reached(
     for _ in 0..projects.len() {
         let more: Vec<String> = projects
             .iter()
-            .filter(|(name, project)| {
-                !reached.contains(*name) && reached.contains(&project.parent)
-            })
+            .filter(|(name, project)| !reached.contains(*name) && reached.contains(&project.parent))
             .map(|(name, _)| name.clone())
             .collect();
         if more.is_empty() {
@@ -43,38 +41,46 @@ pub fn reached(
     reached
 }
 
-/// Projects among `checked` whose parent is missing, themselves, or not inheritable. `projects` is
-/// how all projects of the gateway will be.
+/// Parents that are not as they must be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Orphans {
+    /// Themselves, not inheritable, or taken away by this very change.
+    pub failures: Vec<Failure>,
+    /// Never there: the gateway loads such a project without what it would inherit, and the parent
+    /// may be another profile's.
+    pub notices: Vec<Failure>,
+}
+
+/// Projects among `checked` whose parent is not as it must be. `before` and `after` are all projects
+/// of the gateway as they are and as they will be.
 pub fn orphans(
     checked: &BTreeSet<String>,
-    projects: &BTreeMap<String, Project>,
-) -> Vec<Failure> {
-    let fault = |name: &str, project: &Project| -> Option<String> {
+    before: &BTreeMap<String, Project>,
+    after: &BTreeMap<String, Project>,
+) -> Orphans {
+    let mut orphans = Orphans::default();
+    for (name, project) in checked.iter().filter_map(|name| Some((name, after.get(name)?))) {
         let parent = project.parent.as_str();
-        if parent.is_empty() {
-            return None;
+        let found = after.get(parent);
+        let why = match found {
+            _ if parent.is_empty() => continue,
+            _ if parent == name => "itself".to_owned(),
+            Some(found) if found.inheritable => continue,
+            Some(_) => format!("{parent}, which is not inheritable"),
+            None => format!("{parent}, which is not there"),
+        };
+        let message = format!("project {name} has as its parent {why}");
+        let failure = Failure::new(Step::Preflight, FailureKind::ParentProject, message)
+            .about(name.clone())
+            .remedy("map the parent project too, with inheritable: true")
+            .retry(Retry::Never);
+        let never_there = parent != name && found.is_none() && !before.contains_key(parent);
+        match never_there {
+            true => orphans.notices.push(failure),
+            false => orphans.failures.push(failure),
         }
-        if parent == name {
-            return Some(format!("project {name} names itself as its parent"));
-        }
-        match projects.get(parent) {
-            None => Some(format!("project {name} has the parent {parent}, which is not there")),
-            Some(found) if !found.inheritable => {
-                Some(format!("project {name} has the parent {parent}, which is not inheritable"))
-            }
-            Some(_) => None,
-        }
-    };
-    checked
-        .iter()
-        .filter_map(|name| Some((name, fault(name, projects.get(name)?)?)))
-        .map(|(name, message)| {
-            Failure::new(Step::Preflight, FailureKind::ParentProject, message)
-                .about(name.clone())
-                .remedy("map the parent project too, with inheritable: true")
-                .retry(Retry::Never)
-        })
-        .collect()
+    }
+    orphans
 }
 
 #[cfg(test)]
@@ -116,8 +122,14 @@ mod tests {
             ("d", "d", true),
             ("e", "d", false),
         ]);
-        let faults = orphans(&names(&["a", "b", "c", "d", "e"]), &all);
-        let about: Vec<_> = faults.iter().map(|f| f.subject.as_str()).collect();
-        assert_eq!(about, ["b", "c", "d"]);
+        let checked = names(&["a", "b", "c", "d", "e"]);
+        let about = |found: &[Failure]| found.iter().map(|f| f.subject.clone()).collect::<Vec<_>>();
+        let found = orphans(&checked, &all, &all);
+        assert_eq!(about(&found.failures), ["b", "d"]);
+        assert_eq!(about(&found.notices), ["c"]);
+        // A parent that this change takes away is missed.
+        let mut before = all.clone();
+        before.insert("gone".to_owned(), Project::default());
+        assert_eq!(about(&orphans(&checked, &before, &all).failures), ["b", "c", "d"]);
     }
 }

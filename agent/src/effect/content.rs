@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use millwright_agent_domain::{
-    changes::project_of,
+    changes::{Changes, project_of},
     job::Event,
     preflight::{foreign_secret, invalid_json, is_parsed},
     projects::{Project, orphans, parse, reached},
 };
-use millwright_model::{path::ManagedPath, report::{Failure, Step}};
+use millwright_model::{
+    path::ManagedPath,
+    report::{Failure, Step},
+};
 
 use super::{Tools, Work};
 use crate::fs::{self, Done};
@@ -17,9 +20,9 @@ use crate::fs::{self, Done};
 const FAILURES_MAX: usize = 20;
 
 /// Checks the content of what will be written; the blobs are here.
-pub async fn check(tools: &Tools, work: &Work) -> Result<Vec<Failure>, Event> {
+pub async fn check(tools: &Tools, work: &mut Work) -> Result<Vec<Failure>, Event> {
     let changes = work.plan.changes.clone();
-    tools
+    let (failures, notices) = tools
         .on_disk(Step::Preflight, move |tools, _| {
             let mut failures = Vec::new();
             for write in &changes.write {
@@ -34,15 +37,19 @@ pub async fn check(tools: &Tools, work: &Work) -> Result<Vec<Failure>, Event> {
                     failures.extend(foreign_secret(path, &new, live.as_deref()));
                 }
                 if failures.len() >= FAILURES_MAX {
-                    return Ok(failures);
+                    return Ok((failures, Vec::new()));
                 }
             }
             let touched: BTreeSet<String> =
                 changes.projects().into_iter().map(str::to_owned).collect();
-            failures.extend(orphans(&touched, &projects_to_be(tools, &changes)?));
-            Ok(failures)
+            let before = projects_to_be(tools, &Changes::default())?;
+            let found = orphans(&touched, &before, &projects_to_be(tools, &changes)?);
+            failures.extend(found.failures);
+            Ok((failures, found.notices))
         })
-        .await
+        .await?;
+    work.plan.notices.extend(notices);
+    Ok(failures)
 }
 
 /// The projects that the change touches, children of touched parents included.
@@ -57,10 +64,7 @@ pub async fn reached_projects(tools: &Tools, work: &Work) -> Result<BTreeSet<Str
 }
 
 /// All projects of the gateway as they will be.
-fn projects_to_be(
-    tools: &Tools,
-    changes: &millwright_agent_domain::changes::Changes,
-) -> Done<BTreeMap<String, Project>> {
+fn projects_to_be(tools: &Tools, changes: &Changes) -> Done<BTreeMap<String, Project>> {
     let folder = tools.data_dir().join("projects");
     let mut projects = BTreeMap::new();
     for name in fs::folders(&folder)? {
@@ -69,7 +73,9 @@ fn projects_to_be(
         }
     }
     let is_project = |path: &ManagedPath| {
-        project_of(path).filter(|name| path.as_str() == format!("projects/{name}/project.json")).map(str::to_owned)
+        project_of(path)
+            .filter(|name| path.as_str() == format!("projects/{name}/project.json"))
+            .map(str::to_owned)
     };
     for write in &changes.write {
         if let Some(name) = is_project(&write.file.path) {

@@ -120,7 +120,9 @@ pub async fn still_ours(tools: &Tools, work: &Work) -> Result<(), Event> {
         let held_ms = u64::try_from(held.at.elapsed().as_millis()).unwrap_or(u64::MAX);
         if !is_ours(&held.grant, now.as_ref(), held_ms, held.asked_s) {
             let holder = match &now {
-                Some(other) if other.actor != held.grant.actor => format!("{} holds it", other.actor),
+                Some(other) if other.actor != held.grant.actor => {
+                    format!("{} holds it", other.actor)
+                }
                 Some(_) => "too little of it is left".to_owned(),
                 None => "it has ended".to_owned(),
             };

@@ -4,10 +4,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use millwright_agent_domain::{
-    changes::Changes,
-    job::Event,
-};
+use millwright_agent_domain::{changes::Changes, job::Event};
 use millwright_model::{
     digest::Digest,
     path::ManagedPath,

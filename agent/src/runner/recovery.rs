@@ -36,7 +36,8 @@ impl Runner {
             Recovery::Continue(state) => {
                 self.journal.append(&Record::Recovered)?;
                 let mut work = self.recovered_work(assignment)?;
-                let job = Job { mode: Mode::Apply, policies: work.assignment.policies.clone(), state };
+                let job =
+                    Job { mode: Mode::Apply, policies: work.assignment.policies.clone(), state };
                 self.finish(&mut work, job, Instant::now()).await.map(drop)
             }
             Recovery::UndoThenAgain { cause } => {

@@ -3,13 +3,18 @@
 use std::time::Instant;
 
 use millwright_agent_domain::job::Verdict;
-use millwright_model::report::{Failure, Phase, Report};
+use millwright_model::report::{Phase, Report};
 
 use super::Runner;
 use crate::{effect::Work, faults, fs::Done, state::Handled};
 
 impl Runner {
-    pub(super) fn report(&mut self, work: &Work, verdict: &Verdict, began: Instant) -> anyhow::Result<()> {
+    pub(super) fn report(
+        &mut self,
+        work: &Work,
+        verdict: &Verdict,
+        began: Instant,
+    ) -> anyhow::Result<()> {
         let phase = match verdict.clone() {
             Verdict::Applied { manifest } | Verdict::DryRun { manifest } => {
                 Phase::Applied { manifest }

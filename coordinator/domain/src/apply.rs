@@ -88,9 +88,7 @@ impl State {
             Body::RecordPresence { node, full, connected, lost } => {
                 Ok(self.record_presence(scene, node, full, connected, &lost))
             }
-            Body::ActOnGateway { gateway, action } => {
-                self.act_on_gateway(scene, &gateway, action)
-            }
+            Body::ActOnGateway { gateway, action } => self.act_on_gateway(scene, &gateway, action),
             Body::Instruct(instruct) => self.instruct(scene, instruct),
             Body::RecordAnswers { answers } => self.record_answers(scene, answers),
             Body::NodeLost { node } => Ok(self.node_lost(scene, node)),

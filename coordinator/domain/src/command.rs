@@ -3,11 +3,11 @@
 
 use millwright_model::{
     digest::{Digest, GitId},
+    facts::GatewayFacts,
     generation::Epoch,
     id::{ClusterId, GatewayName, Member, Name, RequestId, RolloutId},
-    path::ManagedPath,
-    facts::GatewayFacts,
     instruction::{Answer, InstructionKind},
+    path::ManagedPath,
     report::Report,
     resource::{Kind, Resource},
     time::Timestamp,

@@ -17,6 +17,7 @@ use millwright_model::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::ring::Ring;
 pub use self::{
     gateway::{
         Attempt, AttemptResult, BackupStatus, Connection, Desired, DesiredOrigin, GatewayStatus,
@@ -27,7 +28,6 @@ pub use self::{
         Standing, Stored, Token, TokenSpent,
     },
 };
-pub use self::ring::Ring;
 use crate::command::{NodeRecord, Outcome};
 
 /// Events kept for watchers.

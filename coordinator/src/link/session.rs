@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use millwright_model::{
     assignment::Assignment,
-    generation::{Epoch, Generation},
     facts::GatewayFacts,
+    generation::{Epoch, Generation},
     instruction::{Answer, Instruction},
     report::{Phase, Report},
 };

@@ -40,7 +40,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            profile: "  verify: {settle: 0ms}\n  snapshots: {minFreeBytes: 0}\n".to_owned(),
+            profile: "  verify: {settle: 50ms}\n  snapshots: {minFreeBytes: 0}\n".to_owned(),
             agent: "wait = \"5s\"\nscan_timeout = \"5s\"\nsessions_poll = \"100ms\"\n\
                     facts_poll = \"500ms\"\nconverge_poll = \"100ms\"\n"
                 .to_owned(),
@@ -91,8 +91,7 @@ impl Plant {
         std::fs::write(&token_file, self.sim.token_header())?;
         let token = self.cluster.ctl(&["token", "create", "agent", NAME]).await?;
         let text = |path: &Path| path.display().to_string();
-        let (home, data, file) =
-            (text(&self.agent_dir), text(&self.data_dir), text(&token_file));
+        let (home, data, file) = (text(&self.agent_dir), text(&self.data_dir), text(&token_file));
         let url = self.sim.url();
         let mut args = vec!["enrol", "--dir", &home, "--token", token.trim(), "--gateway", NAME];
         args.extend(["--data-dir", &data, "--gateway-url", &url, "--gateway-token-file", &file]);
@@ -188,7 +187,8 @@ impl Plant {
     /// The gateway as `millctl get` shows it.
     pub async fn status(&self) -> anyhow::Result<Value> {
         let shown = self.cluster.json(&["get", "gateway", NAME]).await?;
-        let one = [&shown, &shown["items"][0], &shown[0]].into_iter().find(|v| v["status"].is_object());
+        let one =
+            [&shown, &shown["items"][0], &shown[0]].into_iter().find(|v| v["status"].is_object());
         Ok(one.map(|gateway| gateway["status"].clone()).unwrap_or_default())
     }
 
@@ -264,9 +264,7 @@ pub fn project(name: &str, views: &[(&str, &str)]) -> Files {
     let json = "{\n  \"title\": \"\",\n  \"description\": \"\",\n  \"enabled\": true,\n  \"inheritable\": false,\n  \"parent\": \"\"\n}";
     files.insert(format!("projects/{name}/project.json"), json.as_bytes().to_vec());
     for (view, content) in views {
-        let folder = format!(
-            "projects/{name}/com.inductiveautomation.perspective/views/{view}"
-        );
+        let folder = format!("projects/{name}/com.inductiveautomation.perspective/views/{view}");
         let body = format!("{{\n  \"root\": {{\n    \"text\": \"{content}\"\n  }}\n}}");
         files.extend(resource(&folder, "view.json", &body));
     }

@@ -109,7 +109,13 @@ pub fn build_for_play() -> anyhow::Result<()> {
 
 /// Builds the agent with fault points.
 pub fn build_faulty_agent() -> anyhow::Result<()> {
-    cargo(&["--workspace", "--bin", "millwright-agent-faults", "--features", "millwright-agent/faults"])
+    cargo(&[
+        "--workspace",
+        "--bin",
+        "millwright-agent-faults",
+        "--features",
+        "millwright-agent/faults",
+    ])
 }
 
 fn cargo(args: &[&str]) -> anyhow::Result<()> {
