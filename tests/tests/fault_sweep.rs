@@ -158,7 +158,7 @@ async fn a_restore_is_whole_whenever_the_agent_is_killed() -> anyhow::Result<()>
     let mut bad = views("bad", "same");
     bad.extend(project("line", &[("refused", "z")]));
     let second = sweep.plant.commit(&bad)?;
-    let view = "line/com.inductiveautomation.perspective/views/refused".to_owned();
+    let view = "projects/line/com.inductiveautomation.perspective/views/refused".to_owned();
     sweep.plant.sim.set(|knobs| (knobs.notice_min_ms, knobs.notice_max_ms) = (0, 0));
     sweep.plant.sim.run(Command::Refuse { resource: view }).await?;
     // The new files are read once before they are refused.

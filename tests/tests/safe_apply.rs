@@ -160,7 +160,7 @@ async fn what_does_not_load_brings_the_old_files_back_and_is_not_retried() -> an
     let mut case = Case::new("").await?;
     // The gateway says it at once, so that no settling is needed.
     case.plant.sim.set(|knobs| (knobs.notice_min_ms, knobs.notice_max_ms) = (0, 0));
-    let view = "line/com.inductiveautomation.perspective/views/main".to_owned();
+    let view = "projects/line/com.inductiveautomation.perspective/views/main".to_owned();
     case.plant.sim.run(Command::Refuse { resource: view }).await?;
     let attempt = case.change("rolledBack").await?;
     assert_eq!(kinds(&attempt), ["not_loaded"], "{attempt:#}");
@@ -229,7 +229,7 @@ async fn a_failed_probe_restores_and_an_unknown_health_is_kept() -> anyhow::Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn drift_is_told_and_by_policy_put_back() -> anyhow::Result<()> {
-    let mut case = Case::new("  drift: restore\n").await?;
+    let case = Case::new("  drift: restore\n").await?;
     case.runs(1)?;
     std::fs::write(case.plant.data_dir.join(VIEW), "{\"edited\": true}")?;
     case.plant
