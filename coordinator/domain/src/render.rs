@@ -70,7 +70,7 @@ pub trait TreeSource {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
     /// A template in a source or destination.
-    #[error("mapping {mapping}: {error}{}", error.hint.as_ref().map(|h| format!(", did you mean {h}?")).unwrap_or_default())]
+    #[error("mapping {mapping}: {error}")]
     Template {
         /// 1-based.
         mapping: usize,
@@ -127,7 +127,7 @@ pub fn render_spec(
     let mut mappings = Vec::with_capacity(profile.spec.mappings.len());
     for (at, mapping) in profile.spec.mappings.iter().enumerate() {
         let fill = |text: &str| {
-            expand(text, &vars).map_err(|error| RenderError::Template { mapping: at + 1, error })
+            expand(text, &vars).map(std::borrow::Cow::into_owned).map_err(|error| RenderError::Template { mapping: at + 1, error })
         };
         let source = fill(&mapping.source)?.trim_end_matches('/').to_owned();
         mappings.push(RenderMapping {

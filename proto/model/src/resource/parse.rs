@@ -406,7 +406,7 @@ spec:
     fn hostile_files_end_with_an_error() {
         let deep = "[".repeat(100_000);
         for bad in ["a: &x 1\nb: *x", "kind: 3", "- 1", "kind: Rollout", "a: 1\na: 2", &deep] {
-            assert!(parse_documents(bad, "x").is_err(), "{:.40}", bad);
+            assert!(parse_documents(bad, "x").is_err(), "{bad:.40}");
         }
     }
 }
