@@ -1,0 +1,194 @@
+//! How a text is written, so that what is added looks like what is there: separators are taken from
+//! the neighbours, indentation and escapes from the text.
+
+use super::{
+    EditFault,
+    parse::{Document, Kind},
+    path::{JsonPath, Segment},
+    value::{Json, Layout, escape},
+};
+
+/// What was seen of a text's style.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Style<'t> {
+    newline: Option<&'t str>,
+    unit: &'t str,
+    colon: &'t str,
+    comma: &'t str,
+    html: bool,
+}
+
+impl<'t> Style<'t> {
+    pub(super) fn of(document: &Document<'t>) -> Self {
+        let text = document.text();
+        let root = document.root();
+        let first = document.children(root).next();
+        let lead = first
+            .map_or("", |child| &text[document.span(root).0 + 1..document.member_start(child)]);
+        let newline = match lead.rfind('\n') {
+            Some(at) if lead[..at].ends_with('\r') => Some("\r\n"),
+            Some(_) => Some("\n"),
+            // An empty document is written as the gateway writes.
+            None => first.is_none().then_some("\n"),
+        };
+        let unit = match lead.rfind('\n').map(|at| &lead[at + 1..]) {
+            Some("") | None => "  ",
+            Some(unit) => unit,
+        };
+        let colon = first.map(|child| document.colon(child)).filter(|colon| !colon.is_empty());
+        let fallback = if newline.is_some() { ": " } else { ":" };
+        let mut two = document.children(root);
+        let comma = match (two.next(), two.next()) {
+            (Some(a), Some(b)) if newline.is_none() => {
+                &text[document.span(a).1..document.member_start(b)]
+            }
+            _ => ",",
+        };
+        Self { newline, unit, colon: colon.unwrap_or(fallback), comma, html: html_safe(text) }
+    }
+
+    /// A value as it is written at an offset.
+    pub(super) fn value_at(&self, document: &Document<'t>, at: usize, value: &Json) -> String {
+        let mut out = String::new();
+        value.write(self.layout(indentation(document.text(), at)), 0, &mut out);
+        out
+    }
+
+    fn layout<'a>(&'a self, base: &'a str) -> Layout<'a> {
+        Layout {
+            newline: self.newline,
+            unit: self.unit,
+            base,
+            colon: self.colon,
+            comma: self.comma,
+            html: self.html,
+        }
+    }
+}
+
+/// Whether a text escapes `< > & = '`: yes, unless it has one of them raw and none escaped.
+fn html_safe(text: &str) -> bool {
+    let raw = text.contains(['<', '>', '&', '=', '\'']);
+    let escaped =
+        || ["\\u003c", "\\u003e", "\\u0026", "\\u003d", "\\u0027"].iter().any(|e| text.contains(e));
+    !raw || escaped()
+}
+
+/// White space at the beginning of the line that an offset is on.
+fn indentation(text: &str, at: usize) -> &str {
+    let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let len = text[start..at].bytes().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    &text[start..start + len]
+}
+
+/// An insertion that does not fit, before its path is known.
+#[derive(Debug)]
+pub(super) enum Refused {
+    Kind { found: &'static str, wanted: &'static str },
+    Index { len: usize },
+}
+
+impl Refused {
+    pub(super) fn at(self, path: &JsonPath, fit: usize) -> EditFault {
+        match self {
+            Refused::Kind { found, wanted } => {
+                EditFault::Kind { path: path.prefix(fit), found, wanted }
+            }
+            Refused::Index { len } => EditFault::Index { path: path.prefix(fit + 1), len },
+        }
+    }
+}
+
+/// Where a new last member or item of a container goes, and its text.
+pub(super) fn insertion(
+    document: &Document<'_>,
+    container: u32,
+    segment: &Segment,
+    value: &Json,
+) -> Result<(usize, usize, String), Refused> {
+    let style = Style::of(document);
+    let text = document.text();
+    let children: Vec<u32> = document.children(container).collect();
+    let kind = document.kind(container);
+    match (segment, kind) {
+        (Segment::Key(_), Kind::Object) => {}
+        (Segment::Index(index), Kind::Array) if usize::try_from(*index) == Ok(children.len()) => {}
+        (Segment::Index(_), Kind::Array) => return Err(Refused::Index { len: children.len() }),
+        (Segment::Key(_), found) => {
+            return Err(Refused::Kind { found: found.name(), wanted: "an object" });
+        }
+        (Segment::Index(_), found) => {
+            return Err(Refused::Kind { found: found.name(), wanted: "an array" });
+        }
+    }
+    let (start, end) = document.span(container);
+    let outer = indentation(text, start);
+    let colon = children.last().map_or(style.colon, |child| document.colon(*child));
+    let member = |base: &str| {
+        let mut out = String::new();
+        if let Segment::Key(key) = segment {
+            out.push('"');
+            escape(key, style.html, &mut out);
+            out.push('"');
+            out.push_str(colon);
+        }
+        value.write(style.layout(base), 0, &mut out);
+        out
+    };
+    let Some(last) = children.last() else {
+        let Some(newline) = style.newline else {
+            return Ok((start + 1, end - 1, member("")));
+        };
+        let inner = format!("{outer}{}", style.unit);
+        let body = member(&inner);
+        return Ok((start + 1, end - 1, format!("{newline}{inner}{body}{newline}{outer}")));
+    };
+    // As the neighbours are separated from each other, or from the bracket.
+    let between = match children.len().checked_sub(2).map(|before| children[before]) {
+        Some(before) => text[document.span(before).1..document.member_start(*last)].to_owned(),
+        None => format!(",{}", &text[start + 1..document.member_start(*last)]),
+    };
+    let base = between.rsplit_once('\n').map_or("", |(_, indent)| indent);
+    let base = if base.trim().is_empty() { base } else { "" };
+    let at = document.span(*last).1;
+    Ok((at, at, format!("{between}{}", member(base))))
+}
+
+/// The bytes that go when a member or item goes: up to the next one, or from the one before; all
+/// white space when it is the only one.
+pub(super) fn removal(document: &Document<'_>, node: u32) -> (usize, usize) {
+    let (start, end) = (document.member_start(node), document.span(node).1);
+    let Some((before, after, around)) = neighbours(document, document.root(), node) else {
+        return (start, end);
+    };
+    match (before, after) {
+        (Some(before), None) => (document.span(before).1, end),
+        (_, Some(after)) => (start, document.member_start(after)),
+        (None, None) => {
+            let (open, close) = document.span(around);
+            (open + 1, close - 1)
+        }
+    }
+}
+
+/// The siblings of a node and its container.
+fn neighbours(
+    document: &Document<'_>,
+    container: u32,
+    node: u32,
+) -> Option<(Option<u32>, Option<u32>, u32)> {
+    let at = document.span(node).0;
+    let mut before = None;
+    let mut children = document.children(container);
+    while let Some(child) = children.next() {
+        if child == node {
+            return Some((before, children.next(), container));
+        }
+        let (start, end) = document.span(child);
+        if (start..end).contains(&at) {
+            return neighbours(document, child, node);
+        }
+        before = Some(child);
+    }
+    None
+}
