@@ -13,5 +13,6 @@ pub mod path;
 pub mod report;
 pub mod resource;
 pub mod selector;
+pub mod size;
 pub mod template;
 pub mod time;

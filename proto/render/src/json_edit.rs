@@ -8,6 +8,7 @@
 
 mod parse;
 mod path;
+mod rewrite;
 mod style;
 mod value;
 
@@ -16,6 +17,7 @@ use std::borrow::Cow;
 pub use self::{
     parse::{BYTES_MAX, DEPTH_MAX, Document, JsonFault, Kind, Node},
     path::{JsonPath, PathFault, Segment},
+    rewrite::rewrite,
     value::{Json, escape, gson},
 };
 
@@ -102,6 +104,11 @@ impl<'t> Editor<'t> {
     /// The text as it is now.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Takes another text, which the caller made from this one.
+    pub(crate) fn replace(&mut self, text: String) {
+        self.text = Cow::Owned(text);
     }
 
     /// The spelled value at a path.

@@ -6,6 +6,10 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod jq;
 pub mod json_edit;
+pub mod normalize;
+pub mod render;
 pub mod resource_json;
 pub mod signature;
+pub mod spec;

@@ -99,6 +99,23 @@ impl Refused {
     }
 }
 
+/// Whether a new member or item can be put at the end of a container.
+fn check(
+    document: &Document<'_>,
+    container: u32,
+    len: usize,
+    segment: &Segment,
+) -> Result<(), Refused> {
+    let (found, wanted) = match (segment, document.kind(container)) {
+        (Segment::Key(_), Kind::Object) => return Ok(()),
+        (Segment::Index(index), Kind::Array) if usize::try_from(*index) == Ok(len) => return Ok(()),
+        (Segment::Index(_), Kind::Array) => return Err(Refused::Index { len }),
+        (Segment::Key(_), found) => (found, "an object"),
+        (Segment::Index(_), found) => (found, "an array"),
+    };
+    Err(Refused::Kind { found: found.name(), wanted })
+}
+
 /// Where a new last member or item of a container goes, and its text.
 pub(super) fn insertion(
     document: &Document<'_>,
@@ -106,52 +123,122 @@ pub(super) fn insertion(
     segment: &Segment,
     value: &Json,
 ) -> Result<(usize, usize, String), Refused> {
+    let children: Vec<u32> = document.children(container).collect();
+    check(document, container, children.len(), segment)?;
+    let fresh = std::iter::once((segment.clone(), value));
+    Ok(appended(document, container, &children, fresh).expect("there is something to put in"))
+}
+
+/// The text of new members or items behind those that stay, and the bytes that it replaces.
+fn appended<'v>(
+    document: &Document<'_>,
+    container: u32,
+    stays: &[u32],
+    fresh: impl Iterator<Item = (Segment, &'v Json)>,
+) -> Option<(usize, usize, String)> {
     let style = Style::of(document);
     let text = document.text();
-    let children: Vec<u32> = document.children(container).collect();
-    let kind = document.kind(container);
-    match (segment, kind) {
-        (Segment::Key(_), Kind::Object) => {}
-        (Segment::Index(index), Kind::Array) if usize::try_from(*index) == Ok(children.len()) => {}
-        (Segment::Index(_), Kind::Array) => return Err(Refused::Index { len: children.len() }),
-        (Segment::Key(_), found) => {
-            return Err(Refused::Kind { found: found.name(), wanted: "an object" });
-        }
-        (Segment::Index(_), found) => {
-            return Err(Refused::Kind { found: found.name(), wanted: "an array" });
-        }
-    }
     let (start, end) = document.span(container);
     let outer = indentation(text, start);
-    let colon = children.last().map_or(style.colon, |child| document.colon(*child));
-    let member = |base: &str| {
-        let mut out = String::new();
+    let between = separator(document, container, stays, &style, outer);
+    let base = between.rsplit_once('\n').map_or("", |(_, indent)| indent);
+    let base = if base.trim().is_empty() { base } else { "" };
+    let colon = stays.last().map_or(style.colon, |child| document.colon(*child));
+    let mut out = String::new();
+    for (at, (segment, value)) in fresh.enumerate() {
+        match (at, stays.is_empty()) {
+            (0, true) => out.push_str(between.trim_start_matches(',').trim_start_matches(' ')),
+            _ => out.push_str(&between),
+        }
         if let Segment::Key(key) = segment {
             out.push('"');
-            escape(key, style.html, &mut out);
+            escape(&key, style.html, &mut out);
             out.push('"');
             out.push_str(colon);
         }
         value.write(style.layout(base), 0, &mut out);
-        out
-    };
-    let Some(last) = children.last() else {
-        let Some(newline) = style.newline else {
-            return Ok((start + 1, end - 1, member("")));
-        };
-        let inner = format!("{outer}{}", style.unit);
-        let body = member(&inner);
-        return Ok((start + 1, end - 1, format!("{newline}{inner}{body}{newline}{outer}")));
-    };
-    // As the neighbours are separated from each other, or from the bracket.
-    let between = match children.len().checked_sub(2).map(|before| children[before]) {
-        Some(before) => text[document.span(before).1..document.member_start(*last)].to_owned(),
-        None => format!(",{}", &text[start + 1..document.member_start(*last)]),
-    };
-    let base = between.rsplit_once('\n').map_or("", |(_, indent)| indent);
-    let base = if base.trim().is_empty() { base } else { "" };
-    let at = document.span(*last).1;
-    Ok((at, at, format!("{between}{}", member(base))))
+    }
+    if out.is_empty() {
+        return None;
+    }
+    match stays.last() {
+        Some(last) => {
+            let at = document.span(*last).1;
+            Some((at, at, out))
+        }
+        None => {
+            if let Some(newline) = style.newline {
+                out.push_str(newline);
+                out.push_str(outer);
+            }
+            Some((start + 1, end - 1, out))
+        }
+    }
+}
+
+/// What stands between two members or items of a container: as its last two are separated, or as the
+/// only one is from the bracket; by the style of the text in an empty one.
+fn separator(
+    document: &Document<'_>,
+    container: u32,
+    stays: &[u32],
+    style: &Style<'_>,
+    outer: &str,
+) -> String {
+    let text = document.text();
+    let children: Vec<u32> = document.children(container).collect();
+    match (children.as_slice(), stays.is_empty()) {
+        ([.., before, last], false) => {
+            text[document.span(*before).1..document.member_start(*last)].to_owned()
+        }
+        ([only], false) => {
+            format!(",{}", &text[document.span(container).0 + 1..document.member_start(*only)])
+        }
+        (_, true) | ([], false) => match style.newline {
+            Some(newline) => format!(",{newline}{outer}{}", style.unit),
+            None => style.comma.to_owned(),
+        },
+    }
+}
+
+/// Takes out the members or items that do not stay and puts new ones at the end.
+pub(super) fn resize<'v>(
+    document: &Document<'_>,
+    container: u32,
+    stays: &[u32],
+    fresh: impl Iterator<Item = (Segment, &'v Json)>,
+    edits: &mut Vec<(usize, usize, String)>,
+) {
+    let (start, end) = document.span(container);
+    let added = appended(document, container, stays, fresh);
+    let children: Vec<u32> = document.children(container).collect();
+    if stays.is_empty() {
+        match added {
+            Some(added) => edits.push(added),
+            None if !children.is_empty() => edits.push((start + 1, end - 1, String::new())),
+            None => {}
+        }
+        return;
+    }
+    edits.extend(added);
+    let mut before = None;
+    let mut gone = None;
+    let mut left = stays.iter().peekable();
+    for child in children {
+        if left.next_if_eq(&&child).is_some() {
+            if let Some(from) = gone.take() {
+                edits.push((from, document.member_start(child), String::new()));
+            }
+            before = Some(child);
+        } else if gone.is_none() {
+            gone = Some(document.member_start(child));
+        }
+    }
+    // A run at the end takes the separator before it.
+    if let (Some(_), Some(before)) = (gone, before) {
+        let last = document.children(container).last().expect("it has children");
+        edits.push((document.span(before).1, document.span(last).1, String::new()));
+    }
 }
 
 /// The bytes that go when a member or item goes: up to the next one, or from the one before; all

@@ -197,6 +197,31 @@ fn the_gateways_own_style() {
     assert_eq!(value.compact(), "{\"a\":[],\"b\":{},\"c\":[1.0E10,\"<>&='\u{2028}\u{7f}\"]}");
 }
 
+#[test]
+fn a_rewrite_keeps_what_it_does_not_mean() {
+    for (old, new, expected) in [
+        (
+            "{ \"a\" : 1.0, \"b\" : [ 1, 2, 3 ] }",
+            "{\"a\":1.0,\"b\":[1,3]}",
+            "{ \"a\" : 1.0, \"b\" : [ 1, 3 ] }",
+        ),
+        ("{ \"a\" : 1.0, \"b\" : 2 }", "{\"b\":3}", "{ \"b\" : 3 }"),
+        ("{ \"a\" : 1.0, \"b\" : 2 }", "{\"a\":1.0,\"c\":4}", "{ \"a\" : 1.0, \"c\" : 4 }"),
+        ("[1, 2]", "[1,5,6]", "[1, 5, 6]"),
+        (
+            "{\"x\": {\"b\": 1, \"a\": \"\\u003c\"}}",
+            "{\"x\":{\"a\":\"<\"}}",
+            "{\"x\": {\"a\": \"\\u003c\"}}",
+        ),
+        ("{\"a\":1,\"b\":2}", "{\"b\":2,\"a\":1}", "{\n  \"b\": 2,\n  \"a\": 1\n}"),
+        ("{\"a\":1}", "[]", "[]"),
+    ] {
+        let read = Document::parse(new).unwrap();
+        let new = read.value(read.root()).unwrap();
+        assert_eq!(rewrite(&Document::parse(old).unwrap(), &new), expected, "{old}");
+    }
+}
+
 fn json() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just(Json::Null),
@@ -262,6 +287,19 @@ proptest! {
         prop_assert!(Document::parse(editor.text()).is_ok());
         editor.delete(&path(".zz"), Missing::Fail).unwrap();
         prop_assert_eq!(editor.text(), text.as_str());
+    }
+
+    #[test]
+    fn a_rewrite_gives_the_value(old in json(), new in json(), pretty in any::<bool>()) {
+        let text = if pretty { gson(&old) } else { old.compact() };
+        let document = Document::parse(&text).unwrap();
+        let made = rewrite(&document, &new);
+        let read = Document::parse(&made).unwrap();
+        prop_assert_eq!(read.value(read.root()).unwrap(), new.clone());
+        if pretty {
+            prop_assert_eq!(made, gson(&new));
+        }
+        prop_assert_eq!(rewrite(&document, &old), text);
     }
 
     #[test]
