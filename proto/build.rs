@@ -4,6 +4,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
         "millwright/common/v1/common.proto",
         "millwright/agent/v1/agent.proto",
+        "millwright/agent/v1/stored.proto",
         "millwright/control/v1/control.proto",
         "millwright/peer/v1/peer.proto",
         "millwright/log/v1/log.proto",
@@ -18,6 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes(".millwright.log.v1.Entry.command")
         .bytes(".millwright.peer.v1.ForwardRequest.command")
         .bytes(".millwright.peer.v1.SnapshotChunk.data")
+        .bytes(".millwright.peer.v1.ObjectsChunk.data")
         .compile_fds(descriptors)?;
     println!("cargo:rerun-if-changed=proto");
     Ok(())

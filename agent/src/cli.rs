@@ -2,25 +2,15 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
-use millwright_certs::{identity::Identity, store::CredentialStore, token::JoinToken};
-use tokio::sync::{mpsc, watch};
+use millwright_certs::token::JoinToken;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    config::Config,
-    connect::{self, Connection, Wires},
-    effect::Tools,
-    enrol,
-    gateway::Gateway,
-    runner::{self, Runner},
-    state::StateDir,
-};
+use crate::{agent::Agent, enrol};
 
 /// A job in hand may take this long to end when the agent is asked to stop.
 const GRACE: Duration = Duration::from_mins(1);
@@ -123,42 +113,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 async fn serve(dir: &Path, until_stdin_closes: bool) -> anyhow::Result<()> {
-    let config = Arc::new(Config::load(&dir.join("agent.toml"))?);
-    let store = CredentialStore::load_dir(&dir.join("identity")).context("identity")?;
-    let Identity::Agent { member, .. } = store.identity().clone() else {
-        bail!("{} is no agent's identity", store.identity());
-    };
-    let state = StateDir::open(dir)?;
-    let gateway = Gateway::new(&config.gateway.url, &config.gateway.token_file)?;
-    let identity_dir = dir.join("identity");
-    let (connection, coordinators) =
-        Connection::new(store.clone(), Some(identity_dir.clone()), config.coordinators.clone());
-    let tools = Tools { config: Arc::clone(&config), gateway, coordinators, state };
-    let (assignment_tx, assignment) = watch::channel(None);
-    let (reports, reports_rx) = watch::channel(tools.state.reports()?);
-    let (handled, handled_rx) = watch::channel(tools.state.handled()?);
-    let (acknowledged_tx, acknowledged) = mpsc::channel(16);
-    let (facts_tx, facts) = watch::channel(tools.gateway.facts().await);
+    let agent = Agent::open(dir).await?;
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let wires = Wires {
-        assignment: assignment_tx,
-        reports: reports_rx,
-        acknowledged: acknowledged_tx,
-        handled: handled_rx,
-        facts,
-    };
-    let connected = stop.child_token();
-    tasks.spawn(connection.run(wires, connected.clone()));
-    tasks.spawn(connect::keep_renewed(
-        store,
-        identity_dir,
-        config.coordinators.clone(),
-        stop.clone(),
-    ));
-    tasks.spawn(runner::watch_facts(Arc::new(tools.clone()), facts_tx, stop.clone()));
-    let runner = Runner { tools, member, assignment, reports, acknowledged, handled };
-    let running = tasks.spawn(runner.run(stop.clone()));
+    let running = agent.start(&tasks, &stop);
     tokio::pin!(running);
     tokio::select! {
         ended = &mut running => return ended?,

@@ -32,6 +32,45 @@ pub struct Gateway {
     /// How long a scan may take.
     #[serde(default = "default_scan")]
     pub scan_timeout: Span,
+    /// Between two looks at open sessions while they hold a change back.
+    #[serde(default = "default_sessions_poll")]
+    pub sessions_poll: Span,
+    /// Between two looks at state, role and sessions.
+    #[serde(default = "default_facts_poll")]
+    pub facts_poll: Span,
+    /// How long Ignition 8.1 may take to scan by itself, when it has no scan module.
+    #[serde(default = "default_own_scan")]
+    pub own_scan_period: Span,
+    /// Between two comparisons of the whole tree with what it should be.
+    #[serde(default = "default_drift_check")]
+    pub drift_check: Span,
+    /// Between two looks at a backup that is taking files over.
+    #[serde(default = "default_converge_poll")]
+    pub converge_poll: Span,
+}
+
+/// Shortest time between two full comparisons: an idle agent must cost nothing.
+pub const DRIFT_CHECK_MIN: Span = Span(300_000);
+
+fn default_sessions_poll() -> Span {
+    Span(10_000)
+}
+
+fn default_facts_poll() -> Span {
+    Span(30_000)
+}
+
+// The gateway's own period, and time for the scan itself.
+fn default_own_scan() -> Span {
+    Span(310_000)
+}
+
+fn default_drift_check() -> Span {
+    Span(6 * 3_600_000)
+}
+
+fn default_converge_poll() -> Span {
+    Span(5_000)
 }
 
 fn default_wait() -> Span {
@@ -56,6 +95,12 @@ impl Config {
         if !config.gateway.url.starts_with("http://") && !config.gateway.url.starts_with("https://")
         {
             faults.push("gateway.url: begins with neither http:// nor https://");
+        }
+        if config.gateway.drift_check < DRIFT_CHECK_MIN {
+            faults.push("gateway.drift_check: is shorter than 5m");
+        }
+        if config.gateway.sessions_poll.0 == 0 || config.gateway.facts_poll.0 == 0 {
+            faults.push("gateway.sessions_poll, gateway.facts_poll: must not be 0");
         }
         if !config.gateway.data_dir.is_absolute() {
             faults.push("gateway.data_dir: is not absolute");
@@ -84,7 +129,18 @@ pub fn template(coordinators: &[String], data_dir: &Path, url: &str, token_file:
          # How long to wait for a gateway that starts or cannot be reached.\n\
          # wait = \"2m\"\n\
          # How long a scan may take.\n\
-         # scan_timeout = \"2m\"\n",
+         # scan_timeout = \"2m\"\n\
+         # Between two looks at open sessions while they hold a change back.\n\
+         # sessions_poll = \"10s\"\n\
+         # Between two looks at state, redundancy role and sessions.\n\
+         # facts_poll = \"30s\"\n\
+         # How long Ignition 8.1 may take to scan by itself, when it has no scan module.\n\
+         # own_scan_period = \"5m10s\"\n\
+         # Between two comparisons of the whole tree with what it should be; 5m at least.\n\
+         # Single changes are noticed at once.\n\
+         # drift_check = \"6h\"\n\
+         # Between two looks at a backup that is taking files over.\n\
+         # converge_poll = \"5s\"\n",
         data_dir.display().to_string(),
         token_file.display().to_string()
     )

@@ -10,12 +10,17 @@ use std::{
 use millwright_certs::{connect::Connector, store::CredentialStore, tls::pinned_client_config};
 use millwright_model::{
     assignment::Assignment,
-    report::{GatewayFacts, Report},
+    facts::GatewayFacts,
+    instruction::{Answer, Instruction},
+    report::Report,
 };
-use millwright_proto::agent::{
-    AgentMessage, Heartbeat, Hello, Received, RenewRequest, agent_message::Message as Out,
-    agent_service_client::AgentServiceClient, coordinator_message::Message as In,
-    enrolment_service_client::EnrolmentServiceClient,
+use millwright_proto::{
+    agent::{
+        AgentMessage, Heartbeat, Hello, Received, RenewRequest, agent_message::Message as Out,
+        agent_service_client::AgentServiceClient, coordinator_message::Message as In,
+        enrolment_service_client::EnrolmentServiceClient,
+    },
+    convert::answer_message,
 };
 use rand::seq::SliceRandom;
 use tokio::sync::{mpsc, watch};
@@ -52,6 +57,12 @@ impl Coordinators {
         let channel = waited.ok()?.ok()?.clone()?;
         Some(AgentServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
+
+    /// A client of the coordinator in use, if there is one now.
+    pub fn client_now(&self) -> Option<AgentClient> {
+        let channel = self.channel.borrow().clone()?;
+        Some(AgentServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
+    }
 }
 
 /// What the runner and the stream tell each other.
@@ -61,8 +72,12 @@ pub struct Wires {
     pub assignment: watch::Sender<Option<Assignment>>,
     /// Reports not acknowledged yet, from the runner; oldest first.
     pub reports: watch::Receiver<Vec<Report>>,
-    /// An acknowledged generation, to the runner.
-    pub acknowledged: mpsc::Sender<u64>,
+    /// An acknowledged generation and attempt, to the runner.
+    pub acknowledged: mpsc::Sender<(u64, u32)>,
+    /// Instructions, to the runner.
+    pub instructions: mpsc::Sender<Instruction>,
+    /// Answers, from the runner; those of a stream that broke are asked for again.
+    pub answers: mpsc::Receiver<Answer>,
     /// What has been handled, from the runner.
     pub handled: watch::Receiver<Handled>,
     /// What the agent sees of its gateway.
@@ -157,6 +172,7 @@ impl Connection {
         let hello = Hello {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             handled_generation: handled.generation,
+            handled_attempt: handled.attempt,
             handled_epoch: handled.epoch,
             applied_manifest: Vec::new(),
             facts: Some(wires.facts.borrow_and_update().clone().into()),
@@ -194,6 +210,9 @@ impl Connection {
                 Ok(()) = wires.reports.changed() => {
                     let reports = wires.reports.borrow_and_update().clone();
                     send_reports(&tx, reports).await
+                }
+                Some(answer) = wires.answers.recv() => {
+                    send(&tx, Out::Answer(answer_message(answer))).await
                 }
                 Ok(()) = wires.facts.changed() => {
                     let facts = wires.facts.borrow_and_update().clone();
@@ -241,7 +260,16 @@ impl Connection {
                 let last = ack.phase != i32::from(millwright_proto::common::Phase::Running);
                 if last {
                     // The runner ends only with the process.
-                    let _gone = wires.acknowledged.send(ack.generation).await;
+                    let acknowledged = (ack.generation, ack.attempt);
+                    let _gone = wires.acknowledged.send(acknowledged).await;
+                }
+                Ok(())
+            }
+            Some(In::Instruction(wire)) => {
+                match Instruction::try_from(wire) {
+                    // A full queue: the coordinator sends it again on the next stream.
+                    Ok(instruction) => drop(wires.instructions.try_send(instruction)),
+                    Err(error) => tracing::warn!(%error, "an instruction that cannot be read"),
                 }
                 Ok(())
             }

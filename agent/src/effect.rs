@@ -1,48 +1,136 @@
 //! What carries actions out, one file each. Every effect may be repeated after a restart.
 
 pub mod commit;
+pub mod content;
+pub mod converge;
 pub mod fetch;
+pub mod finalize;
+pub mod lock;
+pub mod manifest;
 pub mod preflight;
+pub mod restore;
 pub mod scan;
+pub mod sessions;
+pub mod snapshot;
 pub mod stage;
 pub mod verify;
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard},
+};
 
-use millwright_agent_domain::{changes::Changes, job::Event};
+use millwright_agent_domain::{
+    job::{Event, Mode},
+    lock::Grant,
+};
 use millwright_model::{
     assignment::Assignment,
+    id::{GatewayName, Member},
     manifest::Manifest,
     path::ManagedPath,
-    report::{Failure, FailureKind, Retry, Step},
+    policy::Policies,
+    report::{Failure, FailureKind, Step},
+    time::Timestamp,
 };
+use tokio::sync::watch;
 
 use crate::{
     config::Config,
     connect::Coordinators,
-    fs::{FileFailed, Inventory},
-    gateway::Gateway,
+    edge,
+    fs::{Done, FileFailed, inventory::Inventory},
+    gateway::{Gateway, ScanKind, Scanned, Version},
+    plan::Plan,
+    snapshot::Store,
     state::StateDir,
 };
+
+/// What is known of the disk; used inside blocking jobs only, never across a wait.
+#[derive(Debug)]
+pub struct Local {
+    /// Digests of files that have not changed.
+    pub inventory: Inventory,
+    /// Snapshots and pre-images.
+    pub store: Store,
+    /// The manifest that is applied.
+    pub applied: Option<Arc<Manifest>>,
+}
 
 /// What all effects work with.
 #[derive(Debug, Clone)]
 pub struct Tools {
     /// As read.
     pub config: Arc<Config>,
+    /// Which node of the gateway this is.
+    pub member: Member,
+    /// Name of the gateway in the cluster.
+    pub gateway_name: GatewayName,
+    /// Policies of the newest assignment.
+    pub policies: watch::Receiver<Policies>,
     /// The gateway beside us.
     pub gateway: Gateway,
     /// The way to content.
     pub coordinators: Coordinators,
     /// What we remember.
     pub state: StateDir,
+    /// What we know of the disk.
+    pub local: Arc<Mutex<Local>>,
 }
 
 impl Tools {
+    /// The data directory.
+    pub fn data_dir(&self) -> &Path {
+        &self.config.gateway.data_dir
+    }
+
     /// A path below the data directory.
     pub fn target(&self, path: &ManagedPath) -> PathBuf {
-        self.config.gateway.data_dir.join(path.as_str())
+        self.data_dir().join(path.as_str())
     }
+
+    /// What is known of the disk.
+    pub fn lock_local(&self) -> MutexGuard<'_, Local> {
+        // A job that panicked half-way left caches, which are checked against the disk anyway.
+        self.local.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The agent's clock.
+    pub fn now(&self) -> Timestamp {
+        edge::now()
+    }
+
+    /// Runs a job on the disk, off the runtime's own threads.
+    pub async fn on_disk<T: Send + 'static>(
+        &self,
+        step: Step,
+        job: impl FnOnce(&Tools, &mut Local) -> Done<T> + Send + 'static,
+    ) -> Result<T, Event> {
+        let tools = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut local = tools.lock_local();
+            job(&tools, &mut local)
+        });
+        match done.await {
+            Ok(result) => result.map_err(|error: FileFailed| failed(error.failure(step))),
+            Err(_) => {
+                let message = "a file job ended unexpectedly; the agent's log says more";
+                Err(failed(Failure::new(step, FailureKind::Internal, message)))
+            }
+        }
+    }
+}
+
+/// A scan lock of ours.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// As granted.
+    pub grant: Grant,
+    /// Seconds asked for.
+    pub asked_s: u64,
+    /// When, by our own steady clock.
+    pub at: tokio::time::Instant,
 }
 
 /// One assignment in hand.
@@ -50,34 +138,52 @@ impl Tools {
 pub struct Work {
     /// What is wanted.
     pub assignment: Assignment,
-    /// Its files, once fetched.
+    /// Which try.
+    pub attempt: u32,
+    /// How far it goes.
+    pub mode: Mode,
+    /// Which generation of Ignition.
+    pub version: Version,
+    /// Its files, once known.
     pub manifest: Option<Arc<Manifest>>,
-    /// What an earlier apply wrote.
-    pub ledger: BTreeSet<ManagedPath>,
-    /// Digests of files that have not changed.
-    pub inventory: Inventory,
-    /// What is to be done, once planned.
-    pub changes: Changes,
-    /// Bytes of blobs received.
-    pub bytes_fetched: u64,
+    /// What is done to the tree, once planned.
+    pub plan: Plan,
+    /// Locks of ours.
+    pub locks: BTreeMap<ScanKind, Held>,
+    /// Scans that ended over the new files.
+    pub scans: Vec<(ScanKind, Scanned)>,
 }
 
-pub(crate) fn fault(step: Step, kind: FailureKind, message: impl Into<String>) -> Failure {
-    Failure { step, kind, retry: Retry::Later, message: message.into() }
+impl Work {
+    /// Nothing known yet.
+    pub fn new(assignment: Assignment, attempt: u32, mode: Mode) -> Self {
+        Self {
+            assignment,
+            attempt,
+            mode,
+            version: Version::V83,
+            manifest: None,
+            plan: Plan::default(),
+            locks: BTreeMap::new(),
+            scans: Vec::new(),
+        }
+    }
+
+    /// The kinds of scan that the change needs, in order.
+    pub fn scan_kinds(&self) -> Vec<ScanKind> {
+        let touched = |kind: &ScanKind| self.plan.changes.touches(kind.top());
+        ScanKind::ALL.into_iter().filter(touched).collect()
+    }
 }
 
+/// One failure as an event.
 pub(crate) fn failed(failure: Failure) -> Event {
     Event::Failed(vec![failure])
 }
 
-/// The end of a blocking file job as an event.
-pub(crate) fn ended<T>(
-    step: Step,
-    result: Result<Result<T, FileFailed>, tokio::task::JoinError>,
-) -> Result<T, Event> {
+/// The value, or the event that ends the action.
+pub(crate) fn event(result: Result<Event, Event>) -> Event {
     match result {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(failed(error.failure(step))),
-        Err(_) => Err(failed(fault(step, FailureKind::Internal, "a file job ended unexpectedly"))),
+        Ok(event) | Err(event) => event,
     }
 }

@@ -1,18 +1,17 @@
-//! Every file call of the agent, with errors that name the path. Renames are atomic; what must
+//! Every file call of the agent, with errors that name the path. What has been read is in
+//! [`inventory`]. Renames are atomic; what must
 //! survive is synced before it counts.
 
+pub mod inventory;
+
 use std::{
-    collections::BTreeMap,
     fs::{self, File, Metadata},
     io::{self, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use millwright_model::{
-    digest::Digest,
-    report::{Failure, FailureKind, Retry, Step},
-};
+use millwright_model::report::{Failure, FailureKind, Retry, Step};
 
 /// A file call that failed.
 #[derive(Debug, thiserror::Error)]
@@ -26,26 +25,48 @@ pub struct FileFailed {
 impl FileFailed {
     /// As a failure of a step.
     pub fn failure(&self, step: Step) -> Failure {
+        let mut remedy = String::new();
         let (kind, retry) = match self.source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                remedy.push_str("free space on this file system, then retry");
                 (FailureKind::DiskFull, Retry::Later)
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                remedy.push_str("let the agent's account write here, then retry");
                 (FailureKind::PermissionDenied, Retry::Never)
             }
             io::ErrorKind::ResourceBusy | io::ErrorKind::ExecutableFileBusy => {
+                remedy.push_str("close the program that holds the file, then retry");
                 (FailureKind::FileHeld, Retry::Later)
             }
             _ => (FailureKind::Internal, Retry::Later),
         };
-        Failure { step, kind, retry, message: self.to_string() }
+        Failure::new(step, kind, self.to_string())
+            .about(self.path.clone())
+            .remedy(remedy)
+            .retry(retry)
+    }
+
+    /// Whether there is no such file.
+    pub fn is_not_found(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+
+    /// Whether another process may let go of the file soon.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::ResourceBusy
+                | io::ErrorKind::ExecutableFileBusy
+                | io::ErrorKind::PermissionDenied
+        )
     }
 }
 
 /// Result of a file call.
 pub type Done<T> = Result<T, FileFailed>;
 
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileFailed {
+pub(crate) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileFailed {
     let path = path.display().to_string();
     move |source| FileFailed { what, path, source }
 }
@@ -106,73 +127,36 @@ pub fn free_bytes(path: &Path) -> Done<u64> {
         .map_err(|error| failed("ask for free space at", path)(error.into()))
 }
 
-/// What tells whether a file has changed since it was hashed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Stamp {
-    size: u64,
-    modified_ns: i128,
-    inode: u64,
-}
-
-impl Stamp {
-    fn of(meta: &Metadata) -> Self {
-        let modified_ns = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
-        Self { size: meta.len(), modified_ns, inode: meta.ino() }
-    }
-}
-
-/// Digests of files that have not changed since, by path.
-pub type Inventory = BTreeMap<String, (Stamp, Digest)>;
-
-/// Digest of a file: from the inventory when its stamp is the same, else by reading it. `None` when
-/// there is no such file. A read failure is an error, never an absence. A link is an error.
-pub fn digest(path: &Path, key: &str, inventory: &mut Inventory) -> Done<Option<Digest>> {
-    let meta = match fs::symlink_metadata(path) {
-        Ok(meta) => meta,
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-        {
-            inventory.remove(key);
-            return Ok(None);
-        }
-        Err(error) => return Err(failed("look at", path)(error)),
-    };
-    if !meta.is_file() {
-        let error = io::Error::other("it is no plain file");
-        return Err(failed("take over", path)(error));
-    }
-    let stamp = Stamp::of(&meta);
-    if let Some((known, digest)) = inventory.get(key)
-        && *known == stamp
-    {
-        return Ok(Some(*digest));
-    }
-    let bytes = fs::read(path).map_err(failed("read", path))?;
-    let digest = Digest::of(&bytes);
-    inventory.insert(key.to_owned(), (stamp, digest));
-    Ok(Some(digest))
-}
-
-/// Moves a staged file into place, keeping mode and owner of what it replaces.
-pub fn put(staged: &Path, target: &Path, mode: u32) -> Done<()> {
+/// Gives a staged file mode and owner of what it will replace; a new one gets `mode` and the owner of
+/// its folder, since root-owned files break gateways.
+pub fn dress(staged: &Path, target: &Path, mode: u32) -> Done<()> {
     let before = fs::symlink_metadata(target).ok();
     let mode = before.as_ref().map_or(mode, |meta| meta.permissions().mode() & 0o777);
-    fs::set_permissions(staged, fs::Permissions::from_mode(mode))
-        .map_err(failed("set the mode of", staged))?;
+    let own = fs::metadata(staged).map_err(failed("look at", staged))?;
+    if own.permissions().mode() & 0o777 != mode {
+        fs::set_permissions(staged, fs::Permissions::from_mode(mode))
+            .map_err(failed("set the mode of", staged))?;
+    }
     let owner = match &before {
         Some(meta) => Some((meta.uid(), meta.gid())),
-        // A new file belongs to whoever owns its folder: root-owned files break gateways.
-        None => target
-            .parent()
-            .and_then(|dir| fs::metadata(dir).ok())
-            .map(|meta| (meta.uid(), meta.gid())),
+        None => nearest(target).map(|meta| (meta.uid(), meta.gid())),
     };
     if let Some((uid, gid)) = owner
-        && fs::metadata(staged).is_ok_and(|own| (own.uid(), own.gid()) != (uid, gid))
+        && (own.uid(), own.gid()) != (uid, gid)
     {
         std::os::unix::fs::chown(staged, Some(uid), Some(gid))
             .map_err(failed("set the owner of", staged))?;
     }
+    Ok(())
+}
+
+/// The nearest folder above that exists.
+fn nearest(target: &Path) -> Option<Metadata> {
+    target.ancestors().skip(1).find_map(|dir| fs::metadata(dir).ok())
+}
+
+/// Moves a dressed file into place.
+pub fn put(staged: &Path, target: &Path) -> Done<()> {
     fs::rename(staged, target).map_err(failed("replace", target))
 }
 
@@ -227,11 +211,6 @@ pub fn copy(from: &Path, to: &Path) -> Done<()> {
     fs::copy(from, to).map(drop).map_err(failed("copy", from))
 }
 
-/// Size of a file; `None` when there is none.
-pub fn size(path: &Path) -> Option<u64> {
-    fs::metadata(path).ok().map(|meta| meta.len())
-}
-
 /// Empties a folder of ours.
 pub fn clear_dir(path: &Path) -> Done<()> {
     match fs::remove_dir_all(path) {
@@ -240,4 +219,83 @@ pub fn clear_dir(path: &Path) -> Done<()> {
         Err(error) => return Err(failed("empty", path)(error)),
     }
     make_dir(path)
+}
+
+/// Whether a folder can be written, by asking; no file is made, since the gateway would see it.
+pub fn check_writable(dir: &Path) -> Done<()> {
+    use rustix::fs::{Access, access};
+    access(dir, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| failed("write in", dir)(error.into()))
+}
+
+/// Whether there is an entry, whatever it is.
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Names of the folders in a folder; none when it is not there.
+pub fn folders(path: &Path) -> Done<Vec<String>> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed("list", path)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed("list", path))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Deletes a file of ours; nothing when there is none.
+pub fn discard(path: &Path) -> Done<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("delete", path)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Names of the plain files in a folder; none when it is not there.
+pub fn files(path: &Path) -> Done<Vec<String>> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed("list", path)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed("list", path))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    Ok(names)
+}
+
+/// Reads a file that must be there.
+pub fn read(path: &Path) -> Done<Vec<u8>> {
+    fs::read(path).map_err(failed("read", path))
+}
+
+/// An error that says how much space is missing.
+pub fn no_space(path: &Path, free: u64, needed: u64, reserve: u64) -> FileFailed {
+    let source = io::Error::new(
+        io::ErrorKind::StorageFull,
+        format!("{free} bytes are free, {needed} are needed and {reserve} must stay free"),
+    );
+    failed("write to", path)(source)
+}
+
+/// An error about a file that somebody is writing.
+pub fn restless(path: &Path) -> FileFailed {
+    failed("read", path)(io::Error::new(io::ErrorKind::ResourceBusy, "it keeps changing"))
+}
+
+/// An error of our own about a path.
+pub fn refused(what: &'static str, path: &Path, why: &str) -> FileFailed {
+    failed(what, path)(io::Error::other(why.to_owned()))
 }

@@ -1,12 +1,22 @@
-//! The agent: stands beside one gateway, dials out to the coordinators, and keeps the gateway's
-//! files at the commit it is told. What to do is decided in `millwright-agent-domain`.
+//! The agent: stays connected to a coordinator, applies what it is assigned to the gateway beside it,
+//! and tells what became of it. What it decides is in `millwright-agent-domain`; here is what carries
+//! the decisions out.
 
+pub mod agent;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod connect;
+pub mod drift;
+pub mod edge;
 pub mod effect;
 pub mod enrol;
+pub mod faults;
 pub mod fs;
 pub mod gateway;
+pub mod instruct;
+pub mod journal;
+pub mod plan;
 pub mod runner;
+pub mod snapshot;
 pub mod state;

@@ -1,5 +1,6 @@
-//! What the agent remembers on disk: what it has handled, what it wrote (the ledger), the manifest it
-//! applied, reports not acknowledged yet, digests of files it has read.
+//! What the agent remembers on disk: what it has handled, the manifest that it applied (which names
+//! every path that is its own), reports not acknowledged yet. The journal, the plan, snapshots and the
+//! inventory have modules of their own.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +9,7 @@ use std::{
 
 use millwright_model::{
     assignment::Assignment,
-    digest::Digest,
+    digest::{Digest, GitId},
     manifest::{FileEntry, Manifest},
     path::ManagedPath,
     report::Report,
@@ -17,7 +18,7 @@ use millwright_proto::{agent::ManifestPart, common};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{self, Done, Inventory};
+use crate::fs::{self, Done};
 
 /// Reports kept while no coordinator takes them.
 const REPORTS_MAX: usize = 64;
@@ -29,6 +30,9 @@ pub struct Handled {
     pub epoch: u64,
     /// Version of the assignment.
     pub generation: u64,
+    /// Which try of it.
+    #[serde(default)]
+    pub attempt: u32,
 }
 
 /// The state folder.
@@ -46,8 +50,8 @@ impl StateDir {
 
     fn json<T: for<'a> Deserialize<'a> + Default>(&self, name: &str) -> Done<T> {
         let bytes = fs::read_if_there(&self.dir.join(name))?;
-        // A damaged file of ours is the same as none: it costs work, not safety, except for the
-        // ledger and what was handled, which are written before they matter.
+        // Each is replaced as a whole, so a damaged one was damaged by somebody else: it counts as
+        // none, which costs work, not safety.
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
     }
 
@@ -81,19 +85,18 @@ impl StateDir {
         fs::replace(&self.dir.join("assignment.pb"), &bytes)
     }
 
-    /// Every path that an apply of ours wrote and that may still be there.
-    pub fn ledger(&self) -> Done<BTreeSet<ManagedPath>> {
-        self.json("ledger.json")
-    }
-
-    /// Remembers the ledger.
-    pub fn keep_ledger(&self, ledger: &BTreeSet<ManagedPath>) -> Done<()> {
-        self.keep("ledger.json", ledger)
-    }
-
-    /// The manifest that was applied last.
+    /// The manifest that was applied last: every path in it is ours to change and to remove.
     pub fn manifest(&self) -> Done<Option<Manifest>> {
-        let bytes = fs::read_if_there(&self.dir.join("manifest.pb"))?;
+        self.read_manifest("manifest.pb")
+    }
+
+    /// The manifest that is being applied.
+    pub fn next_manifest(&self) -> Done<Option<Manifest>> {
+        self.read_manifest("manifest-next.pb")
+    }
+
+    fn read_manifest(&self, name: &str) -> Done<Option<Manifest>> {
+        let bytes = fs::read_if_there(&self.dir.join(name))?;
         let part = bytes.and_then(|bytes| ManifestPart::decode(bytes.as_slice()).ok());
         Ok(part.and_then(|part| {
             let files: Result<Vec<FileEntry>, _> =
@@ -104,15 +107,45 @@ impl StateDir {
         }))
     }
 
-    /// Remembers the manifest that was applied.
-    pub fn keep_manifest(&self, manifest: &Manifest) -> Done<()> {
+    /// Remembers the manifest that is being applied.
+    pub fn keep_next_manifest(&self, manifest: &Manifest) -> Done<()> {
         let part = ManifestPart {
             delta: false,
             removed: Vec::new(),
             files: manifest.files().iter().cloned().map(Into::into).collect(),
             roots: manifest.roots().iter().map(ToString::to_string).collect(),
         };
-        fs::replace(&self.dir.join("manifest.pb"), &part.encode_to_vec())
+        fs::replace(&self.dir.join("manifest-next.pb"), &part.encode_to_vec())
+    }
+
+    /// What was being applied is applied. May be repeated.
+    pub fn promote_manifest(&self) -> Done<()> {
+        let next = self.dir.join("manifest-next.pb");
+        if fs::exists(&next) {
+            fs::put(&next, &self.dir.join("manifest.pb"))?;
+            fs::sync_dir(&self.dir)?;
+        }
+        Ok(())
+    }
+
+    /// Paths below the managed roots that belonged to nobody when the manifest was applied.
+    pub fn unmanaged(&self) -> Done<BTreeSet<ManagedPath>> {
+        self.json("unmanaged.json")
+    }
+
+    /// Remembers them.
+    pub fn keep_unmanaged(&self, paths: &BTreeSet<ManagedPath>) -> Done<()> {
+        self.keep("unmanaged.json", paths)
+    }
+
+    /// Facts about the last commit that was applied here: for snapshots.
+    pub fn applied_commit(&self) -> Done<Option<GitId>> {
+        self.json("commit.json")
+    }
+
+    /// Remembers it.
+    pub fn keep_applied_commit(&self, commit: Option<GitId>) -> Done<()> {
+        self.keep("commit.json", &commit)
     }
 
     /// Reports that no coordinator has acknowledged, oldest first.
@@ -135,14 +168,24 @@ impl StateDir {
         self.keep("reports.json", &encoded)
     }
 
-    /// Digests of files.
-    pub fn inventory(&self) -> Done<Inventory> {
-        self.json("inventory.json")
+    /// Where the inventory is kept.
+    pub fn inventory_file(&self) -> PathBuf {
+        self.dir.join("inventory")
     }
 
-    /// Remembers digests of files.
-    pub fn keep_inventory(&self, inventory: &Inventory) -> Done<()> {
-        self.keep("inventory.json", inventory)
+    /// Where the journal is.
+    pub fn journal_file(&self) -> PathBuf {
+        self.dir.join("journal")
+    }
+
+    /// Where the plan of the commit in hand is.
+    pub fn plan_file(&self) -> PathBuf {
+        self.dir.join("plan.pb")
+    }
+
+    /// Where snapshots are.
+    pub fn snapshots(&self) -> PathBuf {
+        self.dir.join("snapshots")
     }
 
     /// Where a blob waits.

@@ -18,6 +18,8 @@ use crate::{
 /// A certificate begins this long before now, so that a machine whose clock is a little behind
 /// accepts it.
 const BACKDATE: Duration = Duration::from_mins(1);
+/// But by no more than this part of its life, so that two thirds of it stay about two thirds.
+const BACKDATE_PART: u32 = 20;
 /// Life of the CA itself.
 const CA_LIFE: Duration = Duration::from_hours(87600);
 
@@ -118,7 +120,7 @@ impl Ca {
             params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
         }
         params.use_authority_key_identifier_extension = true;
-        params.not_before = (now - BACKDATE.min(life)).into();
+        params.not_before = (now - BACKDATE.min(life / BACKDATE_PART)).into();
         params.not_after = (now + life).into();
         let issuer = Issuer::from_ca_cert_der(&self.cert_der, &self.key).map_err(authority)?;
         let cert = params.signed_by(&request.public_key, &issuer).map_err(authority)?;

@@ -5,7 +5,10 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,13 +18,13 @@ use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::ServerName;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 use tonic::transport::server::Connected;
 
-use crate::{identity::Identity, tls::cert_key_digest};
+use crate::{identity::Identity, refusal, tls::cert_key_digest};
 
 /// A peer that takes longer for its handshake is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,11 +54,70 @@ impl Connector {
     }
 }
 
-type Connecting =
-    Pin<Box<dyn Future<Output = io::Result<TokioIo<client::TlsStream<TcpStream>>>> + Send>>;
+/// A connection to a coordinator that has let us in.
+#[derive(Debug)]
+pub struct ClientStream {
+    stream: client::TlsStream<TcpStream>,
+    /// What the coordinator said first, not read yet.
+    first: Vec<u8>,
+}
+
+impl ClientStream {
+    /// In TLS 1.3 a client is done before the server has judged its certificate. The server speaks
+    /// first (HTTP/2 settings), so its first bytes tell that we are in, and its refusal arrives
+    /// before we send anything that could cross it.
+    async fn let_in(mut stream: client::TlsStream<TcpStream>) -> io::Result<Self> {
+        let mut first = vec![0; 256];
+        let read = stream.read(&mut first).await.map_err(refusal::explained)?;
+        if read == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the coordinator closed the connection at once",
+            ));
+        }
+        first.truncate(read);
+        Ok(Self { stream, first })
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.first.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf).map_err(refusal::explained);
+        }
+        let taken = self.first.len().min(buf.remaining());
+        buf.put_slice(&self.first[..taken]);
+        self.first.drain(..taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+type Connecting = Pin<Box<dyn Future<Output = io::Result<TokioIo<ClientStream>>> + Send>>;
 
 impl tower_service::Service<http::Uri> for Connector {
-    type Response = TokioIo<client::TlsStream<TcpStream>>;
+    type Response = TokioIo<ClientStream>;
     type Error = io::Error;
     type Future = Connecting;
 
@@ -72,7 +134,10 @@ impl tower_service::Service<http::Uri> for Connector {
             tcp.set_nodelay(true)?;
             // Not checked: a coordinator is believed for its identity. It only must be present.
             let name = ServerName::try_from("coordinator.millwright").map_err(io::Error::other)?;
-            let handshake = TlsConnector::from(config).connect(name, tcp);
+            let handshake = async {
+                let stream = TlsConnector::from(config).connect(name, tcp).await;
+                ClientStream::let_in(stream.map_err(refusal::explained)?).await
+            };
             let stream =
                 tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await.map_err(|_| {
                     io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake stalled")
@@ -169,19 +234,44 @@ async fn handshake(
     Ok(ServerStream { stream, info: PeerInfo { peer, addr } })
 }
 
-/// Accepted connections. A handshake that fails is logged and dropped: it is the peer's fault.
+/// How many connections a port has seen since the process began. Cheap to clone; clones count
+/// together.
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    inner: Arc<(AtomicU64, AtomicU64)>,
+}
+
+impl Counts {
+    /// Connections after a successful handshake.
+    pub fn accepted(&self) -> u64 {
+        self.inner.0.load(Ordering::Relaxed)
+    }
+
+    /// Handshakes that failed.
+    pub fn refused(&self) -> u64 {
+        self.inner.1.load(Ordering::Relaxed)
+    }
+}
+
+/// Accepted connections. A handshake that fails is counted, logged and dropped: it is the peer's
+/// fault.
 pub fn accept(
     listener: TcpListener,
     provider: Provider<ServerConfig>,
+    counts: Counts,
 ) -> impl Stream<Item = io::Result<ServerStream>> {
-    let state = (listener, FuturesUnordered::new(), provider);
-    futures_util::stream::unfold(state, |(listener, mut pending, provider)| async move {
+    let state = (listener, FuturesUnordered::new(), provider, counts);
+    futures_util::stream::unfold(state, |(listener, mut pending, provider, counts)| async move {
         loop {
             tokio::select! {
                 Some((addr, done)) = pending.next() => match done {
-                    Ok(stream) => return Some((Ok(stream), (listener, pending, provider))),
+                    Ok(stream) => {
+                        counts.inner.0.fetch_add(1, Ordering::Relaxed);
+                        return Some((Ok(stream), (listener, pending, provider, counts)));
+                    }
                     Err(error) => {
                         let error: io::Error = error;
+                        counts.inner.1.fetch_add(1, Ordering::Relaxed);
                         tracing::info!(%addr, %error, "refused a connection");
                     }
                 },

@@ -7,6 +7,7 @@ pub mod ca;
 pub mod connect;
 pub mod identity;
 pub mod key;
+pub mod refusal;
 pub mod renew;
 pub mod seal;
 pub mod store;

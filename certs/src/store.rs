@@ -192,6 +192,16 @@ impl CredentialStore {
         *self.inner.revocation.write().expect("nothing panics while holding it") = Some(revocation);
     }
 
+    /// Whether an identity with this key has lost its right to connect, as the question set with
+    /// [`CredentialStore::set_revocation`] answers now.
+    pub fn revoked(&self, identity: &Identity, key_digest: &[u8; 32]) -> bool {
+        let revocation = {
+            let revocation = self.inner.revocation.read();
+            revocation.expect("nothing panics while holding it").clone()
+        };
+        revocation.is_some_and(|revoked| revoked(identity, key_digest))
+    }
+
     /// TLS for a server.
     pub fn server_config(&self, auth: ClientAuth) -> Arc<rustls::ServerConfig> {
         tls::server_config(self, auth)

@@ -252,11 +252,7 @@ impl ClientCertVerifier for ClientVerifier {
         }
         let digest = cert_key_digest(leaf)
             .ok_or_else(|| refused("the public key cannot be read".to_owned()))?;
-        let revocation = {
-            let revocation = self.store.inner.revocation.read();
-            revocation.expect("nothing panics while holding it").clone()
-        };
-        if revocation.is_some_and(|revoked| revoked(&identity, &digest)) {
+        if self.store.revoked(&identity, &digest) {
             tracing::warn!(%identity, "refused a revoked identity");
             return Err(Error::InvalidCertificate(CertificateError::Revoked));
         }

@@ -1,6 +1,9 @@
 //! The command line of the coordinator.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -8,7 +11,7 @@ use millwright_certs::token::JoinToken;
 use millwright_model::{id::Name, time::Span};
 
 use crate::{
-    config::{Config, Listen},
+    config::{Config, DEFAULT, Listen},
     node::Running,
     setup::{self, Place},
 };
@@ -64,6 +67,11 @@ enum Command {
         #[arg(long)]
         coordinator: String,
     },
+    /// The configuration file.
+    Config {
+        #[command(subcommand)]
+        what: ConfigCommand,
+    },
     /// Run the node of a folder.
     Run {
         /// Folder made by `init` or `join`.
@@ -72,6 +80,17 @@ enum Command {
         /// Configuration file, if it is not in the folder.
         #[arg(long)]
         config: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print the commented file with every key and its default.
+    Default,
+    /// Check a file; every fault is told with its line and column.
+    Check {
+        /// The file.
+        file: PathBuf,
     },
 }
 
@@ -128,6 +147,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             tracing::info!("this node may join; run it next");
             Ok(())
         }
+        Command::Config { what: ConfigCommand::Default } => {
+            Ok(std::io::stdout().write_all(DEFAULT.as_bytes())?)
+        }
+        Command::Config { what: ConfigCommand::Check { file } } => {
+            Config::load(&file)?;
+            tracing::info!(file = %file.display(), "the configuration is valid");
+            Ok(())
+        }
         Command::Run { dir, config } => {
             let path = config.unwrap_or_else(|| dir.join("coordinator.toml"));
             serve(&dir, &path, cli.until_stdin_closes).await
@@ -137,10 +164,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
 
 async fn serve(dir: &Path, config: &Path, until_stdin_closes: bool) -> anyhow::Result<()> {
     let config = Config::load(config)?;
-    let starting = Running::start(dir, config);
+    let mut asked = std::pin::pin!(asked_to_stop(until_stdin_closes));
     let running = tokio::select! {
-        running = starting => running?,
-        () = asked_to_stop(until_stdin_closes) => return Ok(()),
+        running = Running::start(dir, config) => running?,
+        () = &mut asked => return Ok(()),
     };
     let shared = running.shared();
     tracing::info!(
@@ -150,7 +177,7 @@ async fn serve(dir: &Path, config: &Path, until_stdin_closes: bool) -> anyhow::R
         http = %shared.config.listen.http,
         "the coordinator is ready"
     );
-    asked_to_stop(until_stdin_closes).await;
+    asked.await;
     tracing::info!("stopping");
     running.stop().await;
     Ok(())
@@ -169,10 +196,15 @@ async fn asked_to_stop(until_stdin_closes: bool) {
         if !until_stdin_closes {
             std::future::pending::<()>().await;
         }
-        let read = tokio::task::spawn_blocking(|| {
-            std::io::copy(&mut std::io::stdin(), &mut std::io::sink())
+        // A thread of its own: the end of the process waits for the runtime's blocking threads, and
+        // this one may read for ever.
+        let (closed, wait) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let read = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            // Nobody waits any more when the process ends for another reason.
+            let _ending = closed.send(read.is_ok());
         });
-        let _closed = read.await;
+        let _closed = wait.await;
     };
     tokio::select! {
         () = term => {}
@@ -184,7 +216,10 @@ async fn asked_to_stop(until_stdin_closes: bool) {
 fn logging(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| "info,openraft=error".into());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Human => builder.init(),
         LogFormat::Json => builder.json().init(),

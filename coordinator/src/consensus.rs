@@ -20,15 +20,16 @@ pub mod types;
 use std::{
     io,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use futures::Stream;
 use millwright_coordinator_domain::command::{Command, Outcome};
 use millwright_proto::peer;
 use openraft::{
-    ReadPolicy,
+    Instant as _, ReadPolicy,
     async_runtime::watch::WatchReceiver,
     errors::{ClientWriteError, LinearizableReadError, RaftError},
 };
@@ -52,8 +53,8 @@ const LEADER_PAUSE: Duration = Duration::from_millis(40);
 /// Largest encoded command.
 pub const COMMAND_BYTES_MAX: usize = 8 << 20;
 
-/// Timing of the group, in milliseconds; see the configuration file for the defaults' origin.
-#[derive(Debug, Clone, Copy)]
+/// Timing and limits of the log; `_ms` is milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// Between two heartbeats of the leader.
     pub heartbeat_ms: u64,
@@ -63,6 +64,21 @@ pub struct Timing {
     pub election_max_ms: u64,
     /// Entries between two snapshots.
     pub snapshot_entries: u64,
+    /// Largest file of the log. A purge frees whole files, so this bounds what stays.
+    pub log_file_bytes: u64,
+}
+
+impl Default for Timing {
+    /// etcd's ratio of one to ten, slowed a little for plants' virtual machines.
+    fn default() -> Self {
+        Self {
+            heartbeat_ms: 100,
+            election_min_ms: 500,
+            election_max_ms: 1_000,
+            snapshot_entries: 10_000,
+            log_file_bytes: 16 << 20,
+        }
+    }
 }
 
 /// Why a command has no outcome.
@@ -96,6 +112,10 @@ pub struct Handle {
     log: LogStore,
     published: watch::Receiver<Published>,
     peers: Peers,
+    /// When the leader was last heard; never on a leader.
+    heard: Arc<Mutex<Option<Instant>>>,
+    /// Silence after which the other nodes count as out of reach.
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Handle {
@@ -129,14 +149,15 @@ impl Handle {
             ..openraft::Config::default()
         };
         let config = Arc::new(config.validate().map_err(io::Error::other)?);
-        let log = LogStore::open(&dir.join("log"))?;
+        let log = LogStore::open(&dir.join("log"), timing.log_file_bytes)?;
         let snapshots = SnapshotDir::open(&dir.join("snapshot"))?;
         let (publish, published) = watch::channel(Published::default());
         let machine = Machine::open(snapshots, publish, listener)?;
         let network = NetworkFactory::new(peers.clone());
         let raft =
             Raft::new(id, config, network, log.clone(), machine).await.map_err(io::Error::other)?;
-        Ok(Self { id, raft, log, published, peers })
+        let patience = Duration::from_millis(timing.election_max_ms.saturating_mul(2));
+        Ok(Self { id, raft, log, published, peers, heard: Arc::default(), patience })
     }
 
     /// This node's id.
@@ -229,6 +250,37 @@ impl Handle {
         let leader = metrics.current_leader?;
         let node = metrics.membership_config.get_node(&leader)?;
         Some((leader, node.peer_address.clone()))
+    }
+
+    /// Notes that the leader has just spoken to this node.
+    pub fn heard_leader(&self) {
+        *self.heard.lock().expect("nothing panics while holding it") = Some(Instant::now());
+    }
+
+    /// Whether this node is in touch with the group: as its leader with a majority, otherwise with
+    /// the leader. Knowing a leader is not enough: a node that wakes up alone still knows the last.
+    pub fn in_touch(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched().clone();
+        match metrics.current_leader {
+            None => false,
+            Some(leader) if leader == self.id => {
+                let alone = metrics.membership_config.voter_ids().all(|id| id == self.id);
+                let acked = metrics.last_quorum_acked.map(|at| at.into_inner().elapsed());
+                alone || acked.is_some_and(|silence| silence < self.patience)
+            }
+            Some(_) => {
+                let heard = *self.heard.lock().expect("nothing panics while holding it");
+                heard.is_some_and(|at| at.elapsed() < self.patience)
+            }
+        }
+    }
+
+    /// Yields whenever the leader that this node knows may have changed; ends with the node's log.
+    pub fn leader_changes(&self) -> impl Stream<Item = ()> + Send + use<> {
+        futures::stream::unfold(self.raft.server_metrics(), |mut metrics| async move {
+            metrics.changed().await.ok().map(|()| ((), metrics))
+        })
     }
 
     /// The state at a moment after this call began: every write acknowledged before is in it.

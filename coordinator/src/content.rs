@@ -3,12 +3,14 @@
 //!
 //! ```text
 //!  remote ──fetch──▶ mirror (bare, gix) ──list──▶ tree ──render (domain)──▶ Manifest
-//!                         └──read──▶ blobs by BLAKE3, in batches
+//!  peer ───pack────▶      └──read──▶ blobs by BLAKE3, in batches
 //! ```
+//! Where a missing commit comes from is decided in [`crate::objects`].
 
 pub mod blobs;
 pub mod index;
 pub mod mirror;
+pub mod pack;
 pub mod tree;
 
 use std::{
@@ -17,7 +19,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use millwright_model::{digest::Digest, id::Name, manifest::Manifest, resource::RefSpec};
+use millwright_model::{
+    digest::{Digest, GitId},
+    id::Name,
+    manifest::Manifest,
+    resource::RefSpec,
+};
 use millwright_render::{
     render::{Engine, RenderError},
     spec::RenderSpec,
@@ -45,6 +52,16 @@ pub enum ContentFailed {
     /// The files.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// The commit.
+    #[error("commit {commit} is not here: the remote: {remote}; the other coordinators: {peers}")]
+    Absent {
+        /// Which.
+        commit: String,
+        /// Why the remote did not give it.
+        remote: String,
+        /// Why no peer gave it.
+        peers: String,
+    },
     /// A job of this process ended badly.
     #[error("a content job ended unexpectedly")]
     Job,
@@ -73,6 +90,10 @@ impl Manifests {
     }
 }
 
+fn key_of(spec: &RenderSpec) -> Digest {
+    Digest::of(&serde_json::to_vec(spec).expect("a spec has text keys only"))
+}
+
 #[derive(Debug)]
 struct Inner {
     dir: PathBuf,
@@ -84,6 +105,8 @@ struct Inner {
     /// One render at a time: what they share is worth more than a second core.
     engine: Mutex<Engine>,
     jobs: Semaphore,
+    /// One search for a commit at a time and repository.
+    searches: Mutex<BTreeMap<Name, Arc<Semaphore>>>,
 }
 
 /// The content of one node. Cheap to clone.
@@ -106,6 +129,7 @@ impl Content {
                 manifests: Mutex::default(),
                 engine: Mutex::default(),
                 jobs: Semaphore::new(JOBS_MAX),
+                searches: Mutex::default(),
             }),
         })
     }
@@ -148,25 +172,77 @@ impl Content {
         .await
     }
 
-    /// The manifest of a spec: from memory, or rendered; the commit is fetched when it is absent.
-    pub async fn ensure(
+    /// Fetches from the remote.
+    pub async fn fetch(&self, repository: &Name, url: &str) -> Result<(), ContentFailed> {
+        let mirror = self.mirror(repository, url)?;
+        self.job(move |_| Ok(mirror.fetch()?)).await
+    }
+
+    /// Whether a commit is here.
+    pub fn has_commit(
+        &self,
+        repository: &Name,
+        url: &str,
+        commit: GitId,
+    ) -> Result<bool, ContentFailed> {
+        Ok(self.mirror(repository, url)?.has_commit(commit))
+    }
+
+    /// Commits of which a peer need not send the files.
+    pub fn tips(&self, repository: &Name, url: &str) -> Result<Vec<GitId>, ContentFailed> {
+        Ok(self.mirror(repository, url)?.tips())
+    }
+
+    /// Whose turn it is to look for a missing commit of a repository.
+    pub fn search(&self, repository: &Name) -> Arc<Semaphore> {
+        let mut searches = self.inner.searches.lock().expect("nothing panics while holding it");
+        let turn = searches.entry(repository.clone());
+        Arc::clone(turn.or_insert_with(|| Arc::new(Semaphore::new(1))))
+    }
+
+    /// Writes a pack of a commit and its files; see [`Mirror::write_pack`].
+    pub async fn write_pack(
+        &self,
+        repository: &Name,
+        url: &str,
+        commit: GitId,
+        have: Vec<GitId>,
+        out: pack::ChunkWriter,
+    ) -> Result<(), ContentFailed> {
+        let mirror = self.mirror(repository, url)?;
+        self.job(move |_| Ok(mirror.write_pack(commit, &have, out)?)).await
+    }
+
+    /// Takes a pack in; see [`Mirror::take_pack`].
+    pub async fn take_pack(
+        &self,
+        repository: &Name,
+        url: &str,
+        commit: GitId,
+        pack: pack::ChunkReader,
+    ) -> Result<(), ContentFailed> {
+        let mirror = self.mirror(repository, url)?;
+        self.job(move |_| Ok(mirror.take_pack(commit, pack)?)).await
+    }
+
+    /// The manifest of a spec, if it has been rendered and is still in memory.
+    pub fn rendered(&self, spec: &RenderSpec) -> Option<Arc<Manifest>> {
+        self.manifests().by_spec.get(&key_of(spec)).cloned()
+    }
+
+    /// The manifest of a spec: from memory, or rendered from a commit that must be here.
+    pub async fn render(
         &self,
         url: &str,
         spec: &RenderSpec,
     ) -> Result<Arc<Manifest>, ContentFailed> {
-        let key = Digest::of(&serde_json::to_vec(spec).expect("a spec has text keys only"));
-        if let Some(manifest) = self.manifests().by_spec.get(&key) {
-            return Ok(Arc::clone(manifest));
-        }
+        let key = key_of(spec);
         let mirror = self.mirror(&spec.repository, url)?;
         let (content, spec) = (self.clone(), spec.clone());
         self.job(move |inner| {
             // Another job may have rendered it while this one waited for its turn.
             if let Some(manifest) = content.manifests().by_spec.get(&key) {
                 return Ok(Arc::clone(manifest));
-            }
-            if !mirror.has_commit(spec.commit) {
-                mirror.fetch()?;
             }
             let source = tree::CommitTree {
                 mirror: &mirror,

@@ -36,3 +36,8 @@ pub fn command_of(shared: &Shared, actor: String, reason: String, body: Body) ->
         body,
     }
 }
+
+/// A fresh id for something that people name.
+pub fn random_id() -> String {
+    format!("{:012x}", rand::random::<u64>() & 0xffff_ffff_ffff)
+}

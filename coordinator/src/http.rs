@@ -3,7 +3,10 @@
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use tokio::net::TcpListener;
 
-use crate::node::Shared;
+use crate::{
+    node::Shared,
+    readiness::{self, Readiness},
+};
 
 /// Serves until the node stops.
 pub async fn serve(listener: TcpListener, shared: Shared) {
@@ -19,15 +22,15 @@ pub async fn serve(listener: TcpListener, shared: Shared) {
     }
 }
 
-/// Ready: the node knows a leader and does not send agents away.
-async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
-    if *shared.draining.borrow() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
-    }
-    match shared.consensus.leader() {
-        Some(_) => (StatusCode::OK, "ready\n"),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "no leader\n"),
-    }
+async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
+    let seen = readiness::now(&shared);
+    let code = match seen {
+        Readiness::Ready => StatusCode::OK,
+        Readiness::NoLeader | Readiness::CatchingUp | Readiness::Draining => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    };
+    (code, format!("{}\n", seen.as_str()))
 }
 
 async fn metrics(State(shared): State<Shared>) -> String {
@@ -44,9 +47,34 @@ async fn metrics(State(shared): State<Shared>) -> String {
         ),
         ("millwright_agent_links", "Agents connected to this node.", shared.links.len() as u64),
     ];
+    let (api, peer) = (&shared.connections.api, &shared.connections.peer);
+    let counters = [
+        (
+            "millwright_api_connections_total",
+            "Connections of agents and operators after their handshake.",
+            api.accepted(),
+        ),
+        (
+            "millwright_api_handshakes_refused_total",
+            "Handshakes of agents and operators that failed.",
+            api.refused(),
+        ),
+        (
+            "millwright_peer_connections_total",
+            "Connections of coordinators after their handshake.",
+            peer.accepted(),
+        ),
+        (
+            "millwright_peer_handshakes_refused_total",
+            "Handshakes of coordinators that failed.",
+            peer.refused(),
+        ),
+    ];
     let mut text = String::new();
-    for (name, help, value) in gauges {
-        text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
+    for (kind, values) in [("gauge", gauges.as_slice()), ("counter", counters.as_slice())] {
+        for (name, help, value) in values {
+            text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
+        }
     }
     text
 }

@@ -2,50 +2,39 @@
 
 use std::{
     ops::Deref,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
 use millwright_certs::{
-    ca::Ca,
-    connect,
     identity::Identity,
     seal::{self, ClusterKey},
-    store::{ClientAuth, CredentialStore},
+    store::CredentialStore,
 };
 use millwright_coordinator_domain::{
     Touched,
-    command::{Body, NodeRecord},
+    command::{Body, NodeRecord, Outcome},
 };
 use millwright_model::id::{ClusterId, Name};
-use millwright_proto::{
-    agent::{
-        agent_service_server::AgentServiceServer, enrolment_service_server::EnrolmentServiceServer,
-    },
-    control::control_service_server::ControlServiceServer,
-    peer::{self, peer_service_server::PeerServiceServer},
-};
-use tokio::{net::TcpListener, sync::watch};
+use millwright_proto::peer;
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    api::{
-        agent::AgentApi,
-        control::ControlApi,
-        enrol::{CA_KEY_CONTEXT, EnrolApi},
-        peer::PeerApi,
-    },
+    api::enrol::CA_KEY_CONTEXT,
     config::Config,
     consensus::Handle,
     content::Content,
-    driver, edge, http,
+    driver, edge,
     link::{
         Registry,
         batch::{self, BatchHandle},
     },
-    peers::{MESSAGE_BYTES_MAX, Peers},
+    peers::Peers,
+    readiness, renewal,
+    serve::{Connections, Listeners},
     setup::StoreMark,
 };
 
@@ -61,6 +50,8 @@ pub struct Shared(Arc<Parts>);
 /// See [`Shared`].
 #[derive(Debug)]
 pub struct Parts {
+    /// Folder of the node.
+    pub dir: PathBuf,
     /// As read.
     pub config: Config,
     /// Id of the cluster.
@@ -83,6 +74,8 @@ pub struct Parts {
     pub batch: BatchHandle,
     /// To other coordinators.
     pub peers: Peers,
+    /// What came in.
+    pub connections: Connections,
     /// Every task of this node.
     pub tasks: TaskTracker,
     /// Cancelled when the node stops.
@@ -128,7 +121,12 @@ impl Running {
             );
         }
         StoreMark::check(dir, &cluster)?;
-        let cluster_key = ClusterKey::load(&dir.join("cluster.key")).context("cluster key")?;
+        let cluster_key = ClusterKey::load(&dir.join("cluster.key")).with_context(|| {
+            format!(
+                "cannot use the cluster key {}: {RESTORE_KEY}",
+                dir.join("cluster.key").display()
+            )
+        })?;
         let listeners = Listeners::bind(&config).await?;
         let peers = Peers::new(store.clone());
         let links = Registry::default();
@@ -140,15 +138,15 @@ impl Running {
             }
             waker.wake(touched);
         });
-        let consensus =
-            Handle::start(id, &dir.join("raft"), config.timing(), peers.clone(), listener)
-                .await
-                .context("cannot open the replicated log")?;
-        check_cluster_key(&consensus, &cluster_key)?;
+        let consensus = Handle::start(id, &dir.join("raft"), config.raft, peers.clone(), listener)
+            .await
+            .context("cannot open the replicated log")?;
+        check_cluster_key(&consensus, &cluster_key, dir)?;
         watch_revocations(&store, &consensus);
         let (batch, batch_task) = batch::channel();
         let (drain, draining) = watch::channel(false);
         let shared = Shared(Arc::new(Parts {
+            dir: dir.to_owned(),
             config,
             cluster_id: cluster,
             node_name: node,
@@ -160,17 +158,24 @@ impl Running {
             links,
             batch,
             peers,
+            connections: Connections::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             draining,
             drain,
         }));
-        listeners.serve(&shared);
+        renewal::at_start(&shared);
+        let health = readiness::reporter().await;
+        listeners.serve(&shared, &health)?;
+        shared.tasks.spawn(readiness::report(shared.clone(), health));
         shared.tasks.spawn(batch::run(shared.clone(), batch_task, shared.stop.clone()));
         shared.tasks.spawn(driver::run(shared.clone()));
         shared.tasks.spawn(driver::releases::run(shared.clone()));
-        shared.tasks.spawn(renew(shared.clone()));
+        shared.tasks.spawn(renewal::run(shared.clone()));
         join(&shared).await?;
+        founded(&shared).await;
+        // Again: a node that has just joined did not know the secrets before.
+        check_cluster_key(&shared.consensus, &shared.cluster_key, dir)?;
         register(&shared).await?;
         Ok(Self { shared })
     }
@@ -201,12 +206,16 @@ impl Running {
     }
 }
 
-fn check_cluster_key(consensus: &Handle, key: &ClusterKey) -> anyhow::Result<()> {
+/// What to do without the key that opens the cluster's secrets. Every coordinator has the same one.
+const RESTORE_KEY: &str = "restore it from a backup or from another coordinator of this cluster, or \
+                           join this node again from an empty folder with a new token";
+
+fn check_cluster_key(consensus: &Handle, key: &ClusterKey, dir: &Path) -> anyhow::Result<()> {
     let state = consensus.state().state;
     if state.is_founded() && seal::open(key, CA_KEY_CONTEXT, state.sealed_ca_key()).is_err() {
         bail!(
-            "cluster.key does not open the cluster's secrets: restore the file of this cluster, or \
-             remove this node and join it again with a new token"
+            "the cluster key {} does not open the secrets of this cluster: {RESTORE_KEY}",
+            dir.join("cluster.key").display()
         );
     }
     Ok(())
@@ -223,65 +232,6 @@ fn watch_revocations(store: &CredentialStore, consensus: &Handle) {
         // A coordinator may join before this node has applied its admission.
         !identity.is_coordinator()
     }));
-}
-
-struct Listeners {
-    api: TcpListener,
-    peer: TcpListener,
-    http: TcpListener,
-}
-
-impl Listeners {
-    async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let bind = async |address: &str| {
-            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
-        };
-        Ok(Self {
-            api: bind(&config.listen.api).await?,
-            peer: bind(&config.listen.peer).await?,
-            http: bind(&config.listen.http).await?,
-        })
-    }
-
-    fn serve(self, shared: &Shared) {
-        let store = shared.store.clone();
-        let optional = store.server_config(ClientAuth::Optional);
-        let api = connect::accept(self.api, Arc::new(move || Arc::clone(&optional)));
-        let required = store.server_config(ClientAuth::Required);
-        let peer = connect::accept(self.peer, Arc::new(move || Arc::clone(&required)));
-        let (parts, stop) = (shared.clone(), shared.stop.clone());
-        shared.tasks.spawn(async move {
-            let served = tonic::transport::Server::builder()
-                .http2_keepalive_interval(Some(Duration::from_secs(20)))
-                .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-                .add_service(EnrolmentServiceServer::new(EnrolApi::new(parts.clone())))
-                .add_service(AgentServiceServer::new(AgentApi::new(parts.clone())))
-                .add_service(
-                    ControlServiceServer::new(ControlApi::new(parts))
-                        .max_decoding_message_size(16 << 20)
-                        .max_encoding_message_size(MESSAGE_BYTES_MAX),
-                )
-                .serve_with_incoming_shutdown(api, stop.cancelled_owned())
-                .await;
-            if let Err(error) = served {
-                tracing::error!(%error, "the API has ended");
-            }
-        });
-        let (parts, stop) = (shared.clone(), shared.stop.clone());
-        shared.tasks.spawn(async move {
-            let service = PeerServiceServer::new(PeerApi::new(parts))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX)
-                .max_encoding_message_size(MESSAGE_BYTES_MAX);
-            let served = tonic::transport::Server::builder()
-                .add_service(service)
-                .serve_with_incoming_shutdown(peer, stop.cancelled_owned())
-                .await;
-            if let Err(error) = served {
-                tracing::error!(%error, "the peer service has ended");
-            }
-        });
-        shared.tasks.spawn(http::serve(self.http, shared.clone()));
-    }
 }
 
 fn own_info(shared: &Shared) -> millwright_proto::log::NodeInfo {
@@ -316,6 +266,13 @@ async fn join(shared: &Shared) -> anyhow::Result<()> {
     }
 }
 
+/// Waits until this node has applied what makes its cluster.
+async fn founded(shared: &Shared) {
+    let mut watch = shared.consensus.watch();
+    // Its sender lives as long as the node.
+    let _ended = watch.wait_for(|published| published.state.is_founded()).await;
+}
+
 /// Tells the cluster of this node's addresses and version.
 async fn register(shared: &Shared) -> anyhow::Result<()> {
     let key = shared.store.csr_der().context("own key")?;
@@ -326,46 +283,21 @@ async fn register(shared: &Shared) -> anyhow::Result<()> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         key_digest: millwright_certs::ca::csr_key_digest(&key)?,
     };
-    loop {
-        if shared.consensus.state().state.nodes().get(&shared.node_id) == Some(&node) {
-            return Ok(());
-        }
-        if !shared.consensus.state().state.is_founded() {
-            tokio::time::sleep(JOIN_PAUSE).await;
-            continue;
-        }
+    let mut watch = shared.consensus.watch();
+    while watch.borrow_and_update().state.nodes().get(&shared.node_id) != Some(&node) {
         let body = Body::PutNode { id: shared.node_id, node: node.clone() };
-        if let Err(error) = shared.consensus.propose(&edge::command(shared, body)).await {
-            tracing::warn!(%error, "cannot register this node yet");
+        match shared.consensus.propose(&edge::command(shared, body)).await {
+            Ok(decided) => {
+                // Its sender lives as long as the node.
+                let _ended = watch.wait_for(|published| published.index >= decided.index).await;
+                if let Outcome::Rejected(rejection) = decided.outcome.as_ref() {
+                    let message = rejection.message();
+                    tracing::warn!(message, "the cluster does not take this node's addresses yet");
+                    tokio::time::sleep(JOIN_PAUSE).await;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "cannot register this node yet"),
         }
     }
-}
-
-/// Renews this node's own certificate: it holds the cluster key, so it signs for itself.
-async fn renew(shared: Shared) {
-    loop {
-        let wait = shared.store.refresh_in(SystemTime::now());
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = shared.stop.cancelled() => return,
-        }
-        if !shared.store.renewal_due(SystemTime::now()) {
-            continue;
-        }
-        match renew_once(&shared) {
-            Ok(()) => tracing::info!("renewed this node's certificate"),
-            Err(error) => tracing::warn!(%error, "cannot renew this node's certificate"),
-        }
-    }
-}
-
-fn renew_once(shared: &Shared) -> anyhow::Result<()> {
-    let state = shared.consensus.state().state;
-    let key = seal::open(&shared.cluster_key, CA_KEY_CONTEXT, state.sealed_ca_key())?;
-    let ca = Ca::from_parts(state.ca_pem(), &key)?;
-    let life = shared.config.certificates.life();
-    let csr = shared.store.csr_der()?;
-    let issued = ca.sign(&csr, shared.store.identity(), life, SystemTime::now())?;
-    shared.store.publish(&issued.cert_pem)?;
     Ok(())
 }

@@ -1,11 +1,6 @@
 //! `init` makes a cluster with its first node and first operator; `join` prepares a further node.
 
-use std::{
-    fs,
-    path::Path,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fs, path::Path, sync::Arc, time::SystemTime};
 
 use anyhow::{Context, bail};
 use millwright_certs::{
@@ -32,8 +27,8 @@ use serde::{Deserialize, Serialize};
 use tonic::transport::Endpoint;
 
 use crate::{
-    api::enrol::CA_KEY_CONTEXT,
-    config::{self, Listen},
+    api::{enrol::CA_KEY_CONTEXT, status},
+    config::{self, Certificates, Listen},
     consensus::{Handle, Timing, types::Node},
     edge,
     node::node_id,
@@ -65,14 +60,17 @@ impl StoreMark {
             .with_context(|| format!("{} is damaged", path.display()))?;
         if mark.format > FORMAT {
             bail!(
-                "the store in {} has format {}, this program reads up to {FORMAT}: upgrade it",
+                "the store in {} has format {}, this program reads up to {FORMAT}: run the version \
+                 that wrote it, or a later one; nothing was changed",
                 dir.display(),
                 mark.format
             );
         }
         if mark.cluster != cluster.as_str() {
             bail!(
-                "the store in {} belongs to cluster {}, the certificate to {cluster}",
+                "the store in {} belongs to cluster {}, the certificate in its node folder to \
+                 {cluster}: put the certificate of this node back, or join the other cluster from \
+                 an empty folder",
                 dir.display(),
                 mark.cluster
             );
@@ -144,11 +142,12 @@ async fn found(
     peers: Peers,
     body: Body,
 ) -> anyhow::Result<()> {
+    // Alone, so nobody is kept waiting by a short silence.
     let timing = Timing {
         heartbeat_ms: 50,
         election_min_ms: 150,
         election_max_ms: 300,
-        snapshot_entries: 10_000,
+        ..Timing::default()
     };
     let consensus =
         Handle::start(node_id(node), &dir.join("raft"), timing, peers, Arc::new(|_| {})).await?;
@@ -171,9 +170,6 @@ async fn found(
     Ok(())
 }
 
-/// Life of the first operator's certificate: it is replaced by proof of key, like an agent's.
-const OPERATOR_LIFE: Duration = Duration::from_hours(8760);
-
 fn write_operator(
     dir: &Path,
     ca: &Ca,
@@ -181,9 +177,10 @@ fn write_operator(
     operator: &Name,
     listen: &Listen,
 ) -> anyhow::Result<[u8; 32]> {
+    let life = Certificates::default().operator.into();
     let identity = Identity::Operator { cluster: cluster.clone(), name: operator.clone() };
     let key = key::generate()?;
-    let issued = ca.sign(&key::csr_der(&key)?, &identity, OPERATOR_LIFE, SystemTime::now())?;
+    let issued = ca.sign(&key::csr_der(&key)?, &identity, life, SystemTime::now())?;
     CredentialStore::new(ca.cert_pem(), &issued.cert_pem, &key.serialize_pem())?.save_dir(dir)?;
     let fingerprint: String = ca.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect();
     let context = format!(
@@ -214,7 +211,7 @@ pub async fn join(place: &Place<'_>, token: &JoinToken, coordinator: &str) -> an
     let answer = EnrolmentServiceClient::new(channel)
         .enrol(request)
         .await
-        .map_err(|status| anyhow::anyhow!("the cluster refused: {}", status.message()))?
+        .map_err(|status| anyhow::anyhow!("the cluster refused: {}", status::told(&status)))?
         .into_inner();
     let store =
         CredentialStore::new(&answer.ca_pem, &answer.certificate_pem, &key.serialize_pem())?;

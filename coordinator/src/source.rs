@@ -7,7 +7,7 @@ use millwright_model::manifest::Manifest;
 use millwright_proto::agent::FetchBatch;
 use tonic::Status;
 
-use crate::{content::ContentFailed, node::Shared};
+use crate::{content::ContentFailed, node::Shared, objects};
 
 /// The manifest of a spec.
 pub async fn ensure(
@@ -19,7 +19,12 @@ pub async fn ensure(
         Status::not_found(format!("repository {} does not exist any more", spec.repository))
     })?;
     let url = &repository.resource.spec.url;
-    shared.content.ensure(url, spec).await.map_err(|error| failed(&error))
+    if let Some(manifest) = shared.content.rendered(spec) {
+        return Ok(manifest);
+    }
+    let got = objects::obtain(shared, state, &spec.repository, url, spec.commit).await;
+    got.map_err(|error| failed(&error))?;
+    shared.content.render(url, spec).await.map_err(|error| failed(&error))
 }
 
 /// A batch or its error for the wire.
@@ -29,7 +34,9 @@ pub fn batch_out(batch: Result<FetchBatch, ContentFailed>) -> Result<FetchBatch,
 
 fn failed(error: &ContentFailed) -> Status {
     match error {
-        ContentFailed::Mirror(_) => Status::unavailable(error.to_string()),
+        ContentFailed::Mirror(_) | ContentFailed::Absent { .. } => {
+            Status::unavailable(error.to_string())
+        }
         ContentFailed::Render(_) => Status::failed_precondition(error.to_string()),
         ContentFailed::Job => Status::internal(error.to_string()),
     }

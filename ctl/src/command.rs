@@ -1,51 +1,76 @@
-//! One file per command.
+//! One file per command: what it takes, and what it does.
 
-mod apply;
-mod cluster;
-mod get;
-mod identity;
-mod offline;
-mod rollout;
-mod status;
+pub mod agent;
+pub mod apply;
+pub mod cluster;
+pub mod completion;
+pub mod config;
+pub mod context;
+pub mod delete;
+pub mod describe;
+pub mod explain;
+pub mod get;
+pub mod login;
+pub mod man;
+pub mod rollout;
+pub mod schema;
+pub mod status;
+pub mod token;
+pub mod version;
+
+use std::path::PathBuf;
+
+use millwright_model::resource::{Kind, UnknownKind};
 
 use crate::{
     cli::{Cli, Command, Global},
     client::Client,
-    context,
-    error::Result,
+    context::settings::{Origins, default_path},
+    error::{self, Error, Result},
 };
+
+/// The contexts file that the flags name.
+pub(crate) fn config_path(global: &Global) -> PathBuf {
+    global.config.clone().unwrap_or_else(default_path)
+}
 
 /// A client of the context that the flags name.
 pub(crate) fn client(global: &Global) -> Result<Client> {
     millwright_certs::install_crypto_provider();
-    let path = global.config.clone().unwrap_or_else(context::default_path);
-    let context = context::load(&path, global.context.as_deref())?;
+    let context = crate::context::load(&config_path(global), global.context.as_deref())?;
     Ok(Client::new(context, global.stale))
 }
 
+/// The kind that a word names.
+pub(crate) fn kind_of(word: &str) -> Result<Kind> {
+    word.parse().map_err(|error: UnknownKind| {
+        let kinds: Vec<&str> = Kind::ALL.into_iter().map(Kind::plural).collect();
+        Error::new(error::Kind::Usage, error.to_string())
+            .hint(format!("kinds: {}", kinds.join(", ")))
+    })
+}
+
 /// Carries a command out.
-pub async fn run(cli: Cli) -> Result<()> {
+pub async fn run(cli: Cli, origins: Origins) -> Result<()> {
     let Cli { global, command } = cli;
+    let global = &global;
     match command {
-        Command::Apply { files, dry_run, reason } => {
-            apply::run(&global, &files, dry_run, reason.unwrap_or_default()).await
-        }
-        Command::Get { kind, name, selector } => {
-            get::run(&global, &kind, name.as_deref(), &selector).await
-        }
-        Command::Describe { kind, name } => get::describe(&global, &kind, &name).await,
-        Command::Delete { kind, name, reason } => {
-            apply::delete(&global, &kind, &name, reason.unwrap_or_default()).await
-        }
-        Command::Explain { path } => offline::explain(&path),
-        Command::Schema { kind } => offline::schema(&kind),
-        Command::Rollout(rollout) => rollout::run(&global, rollout).await,
-        Command::Token(token) => identity::token(&global, token).await,
-        Command::Agent(agent) => identity::agent(&global, agent).await,
-        Command::Cluster(crate::cli::Cluster::Status) => cluster::run(&global).await,
-        Command::Status => status::run(&global).await,
-        Command::Version => offline::version(&global),
-        Command::Completion { shell } => offline::completion(shell),
-        Command::Man { out } => offline::man(&out),
+        Command::Status(args) => status::run(global, args).await,
+        Command::Get(args) => get::run(global, args).await,
+        Command::Describe(args) => describe::run(global, args).await,
+        Command::Apply(args) => apply::run(global, args).await,
+        Command::Delete(args) => delete::run(global, args).await,
+        Command::Rollout(command) => rollout::run(global, command).await,
+        Command::Explain(args) => explain::run(global, args),
+        Command::Schema(args) => schema::run(global, args),
+        Command::Token(command) => token::run(global, command).await,
+        Command::Agent(command) => agent::run(global, command).await,
+        Command::Cluster(command) => cluster::run(global, command).await,
+        Command::Login(args) => login::run(global, args).await,
+        Command::Context(command) => context::run(global, command),
+        Command::Config(command) => config::run(global, command, origins),
+        Command::Version(args) => version::run(global, args).await,
+        Command::Completion(args) => completion::run(args),
+        Command::Man(args) => man::run(args),
     }
 }

@@ -1,73 +1,63 @@
-//! The contexts file: which cluster, with which identity. Only its owner may read it.
+//! Which cluster, and as whom: a context that is ready for use. The file is in [`file`], where each
+//! value came from in [`settings`].
+
+pub mod file;
+pub mod settings;
 
 use std::path::{Path, PathBuf};
 
-use millwright_certs::{key::read_private, store::CredentialStore};
-use serde::Deserialize;
+use millwright_certs::store::CredentialStore;
 
-use crate::error::{Error, Kind, Result};
-
-/// The whole file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    current: String,
-    contexts: Vec<Entry>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    name: String,
-    coordinators: Vec<String>,
-    ca_fingerprint: String,
-    identity_dir: PathBuf,
-}
+use crate::error::{Error, Kind, Result, chain};
+use file::{Entry, File};
 
 /// A context that is ready for use.
 #[derive(Debug)]
 pub struct Context {
     /// Its name.
     pub name: String,
-    /// API addresses.
+    /// API addresses, host:port.
     pub coordinators: Vec<String>,
+    /// Destructive commands ask for the context's name.
+    pub protected: bool,
+    /// Folder of the credentials.
+    pub identity_dir: PathBuf,
     /// The operator's credentials.
     pub store: CredentialStore,
 }
 
-/// Where the file is when nothing says otherwise.
-pub fn default_path() -> PathBuf {
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    home.join(".config/millwright/millctl.toml")
+/// A fingerprint as people write it.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Reads the file and picks a context.
-pub fn load(path: &Path, wanted: Option<&str>) -> Result<Context> {
-    let usage = |message: String| Error::new(Kind::Usage, message);
-    let bytes = read_private(path).map_err(|error| {
-        usage(format!("cannot read the contexts file {}: {error}", path.display()))
-            .hint("give one with --config, or copy the operator folder that init made")
-    })?;
-    let text = String::from_utf8_lossy(&bytes);
-    let file: File = toml::from_str(&text)
-        .map_err(|error| usage(format!("{} is not valid: {error}", path.display())))?;
-    let name = wanted.unwrap_or(&file.current);
-    let entry = file.contexts.iter().find(|entry| entry.name == name).ok_or_else(|| {
-        let known: Vec<&str> = file.contexts.iter().map(|entry| entry.name.as_str()).collect();
-        usage(format!("{} has no context {name:?}", path.display()))
-            .hint(format!("it has: {}", known.join(", ")))
-    })?;
-    let dir = path.parent().unwrap_or(Path::new(".")).join(&entry.identity_dir);
+/// Opens the credentials of a context and checks them against the pin.
+pub fn open(path: &Path, entry: &Entry) -> Result<Context> {
+    let dir = file::identity_dir(path, entry);
     let store = CredentialStore::load_dir(&dir).map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|c| format!(": {c}")).unwrap_or_default();
-        usage(format!("cannot use the identity in {}: {error}{cause}", dir.display()))
+        let message = format!("cannot use the identity in {}: {}", dir.display(), chain(&error));
+        if message.contains("chmod") {
+            return Error::new(Kind::Usage, message);
+        }
+        Error::new(Kind::Usage, message)
+            .hint("enrol anew: millctl login --token TOKEN --coordinator HOST:PORT")
     })?;
-    let pin: String = store.ca_fingerprint().iter().map(|byte| format!("{byte:02x}")).collect();
-    if pin != entry.ca_fingerprint {
-        return Err(Error::new(
-            Kind::Denied,
-            format!("the CA in {} is not the one that the context pins", dir.display()),
-        ));
+    if hex(&store.ca_fingerprint()) != entry.ca_fingerprint.to_lowercase() {
+        let message = format!("the CA in {} is not the one that the context pins", dir.display());
+        return Err(Error::new(Kind::Denied, message)
+            .hint("somebody replaced ca.pem, or the context is for another cluster"));
     }
-    Ok(Context { name: entry.name.clone(), coordinators: entry.coordinators.clone(), store })
+    Ok(Context {
+        name: entry.name.clone(),
+        coordinators: entry.coordinators.clone(),
+        protected: entry.protected,
+        identity_dir: dir,
+        store,
+    })
+}
+
+/// Reads the file and opens the context that is wanted, or the current one.
+pub fn load(path: &Path, wanted: Option<&str>) -> Result<Context> {
+    let file = File::read(path)?;
+    open(path, file.pick(path, wanted)?)
 }

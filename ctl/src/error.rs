@@ -9,6 +9,8 @@ pub enum Kind {
     Error,
     /// Wrong words on the command line or in a file.
     Usage,
+    /// Nobody said yes, and there is nobody to ask.
+    ConfirmationRequired,
     /// Not there.
     NotFound,
     /// Something changed meanwhile.
@@ -21,20 +23,38 @@ pub enum Kind {
     OperationFailed,
     /// No coordinator, or no leader.
     Unavailable,
+    /// A fault in this program.
+    Bug,
 }
 
 impl Kind {
+    /// Every kind, for the table of exit codes.
+    pub const ALL: [Kind; 10] = [
+        Kind::Error,
+        Kind::Usage,
+        Kind::ConfirmationRequired,
+        Kind::NotFound,
+        Kind::Conflict,
+        Kind::Denied,
+        Kind::TimedOut,
+        Kind::OperationFailed,
+        Kind::Unavailable,
+        Kind::Bug,
+    ];
+
     /// The exit code.
     pub fn exit_code(self) -> u8 {
         match self {
             Kind::Error => 1,
             Kind::Usage => 2,
+            Kind::ConfirmationRequired => 3,
             Kind::NotFound => 4,
             Kind::Conflict => 5,
             Kind::Denied => 6,
             Kind::TimedOut => 7,
             Kind::OperationFailed => 8,
             Kind::Unavailable => 9,
+            Kind::Bug => 70,
         }
     }
 
@@ -43,12 +63,28 @@ impl Kind {
         match self {
             Kind::Error => "error",
             Kind::Usage => "usage",
+            Kind::ConfirmationRequired => "confirmation_required",
             Kind::NotFound => "not_found",
             Kind::Conflict => "conflict",
             Kind::Denied => "denied",
             Kind::TimedOut => "timed_out",
             Kind::OperationFailed => "operation_failed",
             Kind::Unavailable => "unavailable",
+            Kind::Bug => "bug",
+        }
+    }
+
+    /// Whether the same command may do better later.
+    pub fn is_retryable(self) -> bool {
+        match self {
+            Kind::Conflict | Kind::TimedOut | Kind::Unavailable => true,
+            Kind::Error
+            | Kind::Usage
+            | Kind::ConfirmationRequired
+            | Kind::NotFound
+            | Kind::Denied
+            | Kind::OperationFailed
+            | Kind::Bug => false,
         }
     }
 }
@@ -88,9 +124,9 @@ impl From<Status> for Error {
             Code::NotFound => Kind::NotFound,
             Code::Aborted | Code::AlreadyExists | Code::FailedPrecondition => Kind::Conflict,
             Code::PermissionDenied | Code::Unauthenticated => Kind::Denied,
-            Code::Unavailable | Code::DeadlineExceeded => Kind::Unavailable,
+            // The gRPC library calls its own time limit a cancellation.
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => Kind::Unavailable,
             Code::Ok
-            | Code::Cancelled
             | Code::Unknown
             | Code::ResourceExhausted
             | Code::Unimplemented
@@ -98,12 +134,52 @@ impl From<Status> for Error {
             | Code::DataLoss => Kind::Error,
         };
         let hint = status.metadata().get("millwright-hint").and_then(|hint| hint.to_str().ok());
-        Self { kind, message: status.message().to_owned(), hint: hint.map(str::to_owned) }
+        let hint = hint.map(str::to_owned).or_else(|| {
+            (status.code() == Code::Unimplemented)
+                .then(|| "the coordinators are older than this program: millctl version".to_owned())
+        });
+        let message = match status.message() {
+            "" => format!("the coordinator answered {}", status.code()),
+            message => message.to_owned(),
+        };
+        Self { kind, message, hint }
     }
 }
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         Self::new(Kind::Error, error.to_string())
+    }
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let next_text = next.to_string();
+        // Some libraries repeat their cause in their own text.
+        if !text.contains(&next_text) {
+            text.push_str(&format!(": {next_text}"));
+        }
+        cause = next.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_the_documented_ones() {
+        let codes = Kind::ALL.map(Kind::exit_code);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 70]);
+    }
+
+    #[test]
+    fn a_status_without_text_still_says_something() {
+        let error = Error::from(Status::new(Code::Unimplemented, ""));
+        assert!(!error.message.is_empty() && error.hint.is_some());
     }
 }

@@ -3,6 +3,11 @@
 pub mod cli;
 pub mod client;
 pub mod command;
+pub mod complete;
+pub mod confirm;
 pub mod context;
 pub mod error;
+pub mod follow;
 pub mod output;
+pub mod program;
+pub mod view;

@@ -2,18 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use millctl::{cli::Cli, command, output};
-
-#[tokio::main]
-async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let json = cli.global.output.is_machine();
-    match Box::pin(command::run(cli)).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::error(&error, json);
-            ExitCode::from(error.kind.exit_code())
-        }
-    }
+fn main() -> ExitCode {
+    millctl::complete::answer_shell();
+    millctl::program::guarded(|| millctl::program::run(std::env::args_os()))
 }

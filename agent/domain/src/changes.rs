@@ -1,5 +1,5 @@
-//! Which paths an apply adds, replaces, keeps and removes, and in which order. Decided in full
-//! before the first byte is written.
+//! Which paths an apply adds, replaces, keeps and removes, and in which order, with what is there
+//! now. Decided in full before the first byte is written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,13 +9,31 @@ use millwright_model::{
     path::{ManagedPath, never_touch},
 };
 
+/// A file to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// What shall be there.
+    pub file: FileEntry,
+    /// What is there now; `None` when the file is new.
+    pub before: Option<Digest>,
+}
+
+/// A file to delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remove {
+    /// Which.
+    pub path: ManagedPath,
+    /// What is there now.
+    pub before: Digest,
+}
+
 /// What shall happen to the tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Files to write, in this order: data files before the `resource.json` beside them.
-    pub write: Vec<FileEntry>,
+    pub write: Vec<Write>,
     /// Files to delete, after all writes.
-    pub remove: Vec<ManagedPath>,
+    pub remove: Vec<Remove>,
     /// Files that are right already.
     pub keep: usize,
 }
@@ -36,45 +54,79 @@ impl Changes {
         self.write.is_empty() && self.remove.is_empty()
     }
 
-    /// Whether any path lies below a directory.
+    /// Every path that is written or removed.
+    pub fn paths(&self) -> impl Iterator<Item = &ManagedPath> {
+        self.write.iter().map(|w| &w.file.path).chain(self.remove.iter().map(|r| &r.path))
+    }
+
+    /// Whether any path lies below a top directory such as `projects`.
     pub fn touches(&self, top: &str) -> bool {
-        let below = |path: &ManagedPath| path.as_str().split('/').next() == Some(top);
-        self.write.iter().any(|file| below(&file.path)) || self.remove.iter().any(below)
+        self.paths().any(|path| path.as_str().split('/').next() == Some(top))
+    }
+
+    /// Files that were not there before.
+    pub fn added(&self) -> usize {
+        self.write.iter().filter(|write| write.before.is_none()).count()
+    }
+
+    /// Bytes that will be written.
+    pub fn bytes(&self) -> u64 {
+        self.write.iter().map(|write| write.file.size).sum()
+    }
+
+    /// Projects with a touched file, sorted.
+    pub fn projects(&self) -> BTreeSet<&str> {
+        self.paths().filter_map(project_of).collect()
     }
 }
 
-/// Compares a manifest with what is there. `live` has the digest and mode of every manifest path
-/// that exists; `ledger` has every path that an earlier apply of ours wrote: nothing else is ever
-/// removed.
-pub fn changes(
+/// The project that a path belongs to.
+pub fn project_of(path: &ManagedPath) -> Option<&str> {
+    let mut segments = path.as_str().split('/');
+    (segments.next() == Some("projects")).then(|| segments.next()).flatten()
+}
+
+/// Compares a manifest with what is there. `live` has the digest of every path of the manifest and
+/// of `ours` that exists; `ours` has every path that an earlier apply is answerable for: nothing else
+/// is ever removed.
+pub fn changes<'a>(
     manifest: &Manifest,
     live: &BTreeMap<ManagedPath, Digest>,
-    ledger: &BTreeSet<ManagedPath>,
+    ours: impl IntoIterator<Item = &'a ManagedPath>,
 ) -> Result<Changes, Forbidden> {
     let mut changes = Changes::default();
     for file in manifest.files() {
         if let Some(rule) = never_touch(&file.path) {
             return Err(Forbidden { path: file.path.clone(), rule });
         }
-        if live.get(&file.path) == Some(&file.digest) {
+        let before = live.get(&file.path).copied();
+        if before == Some(file.digest) {
             changes.keep += 1;
         } else {
-            changes.write.push(file.clone());
+            changes.write.push(Write { file: file.clone(), before });
         }
     }
-    changes.write.sort_by(|a, b| order(&a.path).cmp(&order(&b.path)));
-    changes.remove = ledger
-        .iter()
+    changes.write.sort_by(|a, b| order(&a.file.path).cmp(&order(&b.file.path)));
+    changes.remove = ours
+        .into_iter()
         .filter(|path| manifest.get(path).is_none() && never_touch(path).is_none())
-        .cloned()
+        .filter_map(|path| Some(Remove { path: path.clone(), before: *live.get(path)? }))
         .collect();
+    changes.remove.sort_by(|a, b| removal_order(&a.path).cmp(&removal_order(&b.path)));
+    changes.remove.dedup();
     Ok(changes)
 }
 
 /// Parents before children; in one directory `resource.json` last, since it makes the rest count.
-fn order(path: &ManagedPath) -> (String, bool, &str) {
-    let dir = path.parent().map(|dir| dir.to_string()).unwrap_or_default();
-    (dir, path.file_name() == "resource.json", path.file_name())
+fn order(path: &ManagedPath) -> (&str, bool, &str) {
+    let (dir, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+    (dir, name == "resource.json", name)
+}
+
+/// `resource.json` first, so that what is left of a half-removed resource does not count.
+fn removal_order(path: &ManagedPath) -> (&str, bool, &str) {
+    let (dir, last, name) = order(path);
+    (dir, !last, name)
 }
 
 #[cfg(test)]
@@ -105,30 +157,43 @@ mod tests {
             ("projects/p/v/view.json", "v"),
             ("projects/p/project.json", "p"),
         ]);
-        let changes = changes(&wanted, &BTreeMap::new(), &BTreeSet::new()).unwrap();
-        let order: Vec<_> = changes.write.iter().map(|f| f.path.as_str()).collect();
+        let changes = changes(&wanted, &BTreeMap::new(), &[]).unwrap();
+        let order: Vec<_> = changes.write.iter().map(|w| w.file.path.as_str()).collect();
         let expected =
             ["projects/p/project.json", "projects/p/v/view.json", "projects/p/v/resource.json"];
         assert_eq!(order, expected);
+        assert_eq!(changes.added(), 3);
+        assert_eq!(changes.projects().into_iter().collect::<Vec<_>>(), ["p"]);
     }
 
     #[test]
-    fn only_what_we_wrote_is_removed() {
+    fn only_what_is_ours_and_there_is_removed() {
         let wanted = manifest(&[("projects/p/a", "1"), ("projects/p/b", "2")]);
         let live = BTreeMap::from([
             (path("projects/p/a"), Digest::of(b"1")),
             (path("projects/p/b"), Digest::of(b"old")),
+            (path("projects/p/v/view.json"), Digest::of(b"v")),
+            (path("projects/p/v/resource.json"), Digest::of(b"r")),
+            (path("db/x"), Digest::of(b"x")),
         ]);
-        let ledger = BTreeSet::from([path("projects/p/a"), path("projects/p/gone"), path("db/x")]);
-        let changes = changes(&wanted, &live, &ledger).unwrap();
+        let ours = [
+            path("projects/p/a"),
+            path("projects/p/gone"),
+            path("db/x"),
+            path("projects/p/v/resource.json"),
+            path("projects/p/v/view.json"),
+        ];
+        let changes = changes(&wanted, &live, &ours).unwrap();
         assert_eq!(changes.keep, 1);
         assert_eq!(changes.write.len(), 1);
-        assert_eq!(changes.remove, [path("projects/p/gone")]);
+        assert_eq!(changes.write[0].before, Some(Digest::of(b"old")));
+        let removed: Vec<_> = changes.remove.iter().map(|r| r.path.as_str()).collect();
+        assert_eq!(removed, ["projects/p/v/resource.json", "projects/p/v/view.json"]);
     }
 
     #[test]
     fn a_forbidden_path_stops_everything() {
         let wanted = manifest(&[("projects/p/a", "1"), ("gateway.xml", "2")]);
-        assert!(changes(&wanted, &BTreeMap::new(), &BTreeSet::new()).is_err());
+        assert!(changes(&wanted, &BTreeMap::new(), &[]).is_err());
     }
 }

@@ -1,41 +1,105 @@
-//! The steps of one assignment: `Job::step(event) -> (Job, actions)`. Every action ends in exactly
-//! one event. Snapshots, locks and sessions are further states between `Staging` and `Committing`.
+//! The steps of one assignment: `Job::step(event) -> (Job, Option<Action>)`. Every action ends in
+//! exactly one event, and a journal record is on disk before it begins. The table in
+//! `docs/safe-apply.md` says for each state what runs again after a power loss and what abort does.
+//!
+//! ```text
+//! preflight ▶ fetch ▶ stage ▶ sessions ▶ snapshot ▶ lock ▶ commit ▶ scan ▶ verify ▶ finalize ▶ report
+//!     └──────────┴───────┴────────┴──────────┴────────┘        └──────┴───────┴▶ restore ─────────▲
+//!        a failure ends here: nothing was changed               a failure brings the old files back
+//! ```
 
 use millwright_model::{
     digest::Digest,
-    report::{Failure, Step},
+    policy::{OnUnknown, Policies},
+    report::{Failure, FailureKind, Step},
 };
+use serde::{Deserialize, Serialize};
+
+/// How far an assignment is meant to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// To the end.
+    Apply,
+    /// Up to the staged files; ends with the exact difference from the live tree.
+    DryRun,
+}
+
+/// One assignment on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// How far it goes.
+    pub mode: Mode,
+    /// What brings the old files back.
+    pub policies: Policies,
+    /// Where it is.
+    pub state: State,
+}
 
 /// Where an assignment is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Job {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
     /// Checks before anything is touched.
     Preflight,
     /// Manifest and missing blobs.
     Fetching,
     /// Files beside the tree.
     Staging,
+    /// Until nobody is at work whose work it would disturb.
+    WaitingForSessions,
+    /// The files that are there are kept.
+    Snapshotting,
+    /// The gateway holds saves back; pre-images are compared once more.
+    Locking,
     /// Renames into the tree.
     Committing,
     /// The gateway reads.
     Scanning,
     /// Reading back.
     Verifying,
-    /// The end.
-    Done(Verdict),
+    /// Remembering what was written.
+    Finalizing(Verdict),
+    /// The previous files come back, and the gateway reads them.
+    Restoring {
+        /// Why.
+        cause: Vec<Failure>,
+    },
+    /// Telling.
+    Reporting(Verdict),
+    /// Told.
+    Ended,
 }
 
 /// How an assignment ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Verdict {
     /// Read back and equal.
     Applied {
         /// Digest of what is there.
         manifest: Digest,
     },
+    /// Staged; nothing was changed.
+    DryRun {
+        /// Digest of what would be there.
+        manifest: Digest,
+    },
     /// Not done.
     Failed {
         /// Every failure found.
+        failures: Vec<Failure>,
+    },
+    /// Not done; the previous files are back.
+    RolledBack {
+        /// Why.
+        failures: Vec<Failure>,
+        /// Files of somebody else, left as they are.
+        kept: Vec<String>,
+    },
+    /// The previous files are not all back.
+    Inconsistent {
+        /// Why.
         failures: Vec<Failure>,
     },
 }
@@ -49,12 +113,25 @@ pub enum Action {
     Fetch,
     /// Stage.
     Stage,
+    /// Wait for people to leave.
+    AwaitSessions,
+    /// Keep what is there.
+    Snapshot,
+    /// Hold saves back and compare pre-images.
+    Lock,
     /// Commit.
     Commit,
     /// Scan.
     Scan,
     /// Read back.
     Verify,
+    /// Remember.
+    Finalize(Verdict),
+    /// Put the previous files back and scan.
+    Restore {
+        /// Why.
+        cause: Vec<Failure>,
+    },
     /// Report.
     Report(Verdict),
 }
@@ -66,9 +143,14 @@ impl Action {
             Action::Preflight => Step::Preflight,
             Action::Fetch => Step::Fetch,
             Action::Stage => Step::Stage,
+            Action::AwaitSessions => Step::Sessions,
+            Action::Snapshot => Step::Snapshot,
+            Action::Lock => Step::Lock,
             Action::Commit => Step::Commit,
             Action::Scan => Step::Scan,
             Action::Verify => Step::Verify,
+            Action::Finalize(_) => Step::Finalize,
+            Action::Restore { .. } => Step::Restore,
             Action::Report(_) => Step::Report,
         }
     }
@@ -84,36 +166,221 @@ pub enum Event {
         /// Digest of what is there.
         manifest: Digest,
     },
+    /// Staged, with this manifest.
+    Staged {
+        /// Digest of what is wanted.
+        manifest: Digest,
+    },
     /// Read back and equal.
     Verified {
         /// Digest of what is there.
         manifest: Digest,
     },
+    /// The previous files are back, but for those that somebody else changed.
+    Restored {
+        /// Paths left as they are.
+        kept: Vec<String>,
+    },
     /// Not well.
     Failed(Vec<Failure>),
+    /// Somebody asked to stop; comes at safe points only.
+    Aborted {
+        /// Who and why.
+        why: Failure,
+    },
+}
+
+impl State {
+    /// The action of this state; `None` when it has ended.
+    pub fn action(&self) -> Option<Action> {
+        Some(match self {
+            State::Preflight => Action::Preflight,
+            State::Fetching => Action::Fetch,
+            State::Staging => Action::Stage,
+            State::WaitingForSessions => Action::AwaitSessions,
+            State::Snapshotting => Action::Snapshot,
+            State::Locking => Action::Lock,
+            State::Committing => Action::Commit,
+            State::Scanning => Action::Scan,
+            State::Verifying => Action::Verify,
+            State::Finalizing(verdict) => Action::Finalize(verdict.clone()),
+            State::Restoring { cause } => Action::Restore { cause: cause.clone() },
+            State::Reporting(verdict) => Action::Report(verdict.clone()),
+            State::Ended => return None,
+        })
+    }
+
+    /// Whether the tree may already differ from what it was: abort no longer just stops.
+    pub fn is_past_commit_point(&self) -> bool {
+        match self {
+            State::Preflight
+            | State::Fetching
+            | State::Staging
+            | State::WaitingForSessions
+            | State::Snapshotting
+            | State::Locking => false,
+            State::Committing
+            | State::Scanning
+            | State::Verifying
+            | State::Finalizing(_)
+            | State::Restoring { .. }
+            | State::Reporting(_)
+            | State::Ended => true,
+        }
+    }
 }
 
 impl Job {
-    /// The first state and its action.
-    pub fn begin() -> (Self, Action) {
-        (Job::Preflight, Action::Preflight)
+    /// A new job in its first state.
+    pub fn begin(mode: Mode, policies: Policies) -> Self {
+        Self { mode, policies, state: State::Preflight }
     }
 
     /// The next state and what to do in it; `None` once the verdict was reported.
     #[must_use]
     pub fn step(self, event: Event) -> (Self, Option<Action>) {
-        let done = |verdict: Verdict| (Job::Done(verdict.clone()), Some(Action::Report(verdict)));
-        match (self, event) {
-            (Job::Done(verdict), _) => (Job::Done(verdict), None),
-            (_, Event::Failed(failures)) => done(Verdict::Failed { failures }),
-            (_, Event::Unchanged { manifest } | Event::Verified { manifest }) => {
-                done(Verdict::Applied { manifest })
+        let state = self.next(event);
+        let action = state.action();
+        (Self { state, ..self }, action)
+    }
+
+    fn next(&self, event: Event) -> State {
+        match &self.state {
+            State::Preflight => before(event, State::Fetching),
+            State::Fetching => before(event, State::Staging),
+            State::Staging => self.staged(event),
+            State::WaitingForSessions => before(event, State::Snapshotting),
+            State::Snapshotting => before(event, State::Locking),
+            State::Locking => before(event, State::Committing),
+            State::Committing => self.after(event, State::Scanning),
+            State::Scanning => self.after(event, State::Verifying),
+            State::Verifying => self.after(event, State::Verifying),
+            State::Finalizing(verdict) => match event {
+                Event::Failed(failures) => State::Reporting(Verdict::Inconsistent { failures }),
+                Event::Done
+                | Event::Unchanged { .. }
+                | Event::Staged { .. }
+                | Event::Verified { .. }
+                | Event::Restored { .. }
+                | Event::Aborted { .. } => State::Reporting(verdict.clone()),
+            },
+            State::Restoring { cause } => restored(cause, event),
+            State::Reporting(_) | State::Ended => State::Ended,
+        }
+    }
+
+    fn staged(&self, event: Event) -> State {
+        match (self.mode, event) {
+            (Mode::DryRun, Event::Staged { manifest }) => {
+                State::Reporting(Verdict::DryRun { manifest })
             }
-            (Job::Preflight, Event::Done) => (Job::Fetching, Some(Action::Fetch)),
-            (Job::Fetching, Event::Done) => (Job::Staging, Some(Action::Stage)),
-            (Job::Staging, Event::Done) => (Job::Committing, Some(Action::Commit)),
-            (Job::Committing, Event::Done) => (Job::Scanning, Some(Action::Scan)),
-            (Job::Scanning | Job::Verifying, Event::Done) => (Job::Verifying, Some(Action::Verify)),
+            (Mode::Apply, Event::Staged { .. }) => State::WaitingForSessions,
+            (
+                Mode::Apply | Mode::DryRun,
+                other @ (Event::Done
+                | Event::Unchanged { .. }
+                | Event::Verified { .. }
+                | Event::Restored { .. }
+                | Event::Failed(_)
+                | Event::Aborted { .. }),
+            ) => before(other, State::WaitingForSessions),
+        }
+    }
+
+    /// From the commit on: what was begun is finished or undone, never left.
+    fn after(&self, event: Event, next: State) -> State {
+        match event {
+            // Too late to stop: the end is near and safer than the middle.
+            Event::Done | Event::Staged { .. } | Event::Restored { .. } | Event::Aborted { .. } => {
+                next
+            }
+            Event::Unchanged { manifest } | Event::Verified { manifest } => {
+                State::Finalizing(Verdict::Applied { manifest })
+            }
+            Event::Failed(failures) => match self.brings_back(&failures) {
+                true => State::Restoring { cause: failures },
+                false => State::Finalizing(Verdict::Failed { failures }),
+            },
+        }
+    }
+
+    /// Whether the previous files come back for any of these.
+    fn brings_back(&self, failures: &[Failure]) -> bool {
+        // Before the scan nothing has been read by the gateway: always undo.
+        if matches!(self.state, State::Committing) {
+            return true;
+        }
+        let switches = &self.policies.rollback;
+        failures.iter().any(|failure| match failure.kind {
+            FailureKind::ScanFailed | FailureKind::ScanTimeout => switches.on_scan_failure,
+            FailureKind::NotLoaded => switches.on_not_loaded,
+            FailureKind::ProbeFailed => switches.on_probe_failure,
+            FailureKind::HealthUnknown => self.policies.verify.on_unknown == OnUnknown::Restore,
+            // Somebody has edited what was just written: theirs stays.
+            FailureKind::ChangedUnderneath | FailureKind::ReadBack => false,
+            FailureKind::LockLost => true,
+            FailureKind::WrongGateway
+            | FailureKind::GatewayUnreachable
+            | FailureKind::GatewayNotRunning
+            | FailureKind::Unauthorized
+            | FailureKind::Unhealthy
+            | FailureKind::DiskFull
+            | FailureKind::PermissionDenied
+            | FailureKind::FileHeld
+            | FailureKind::NeverTouch
+            | FailureKind::DigestMismatch
+            | FailureKind::CoordinatorUnavailable
+            | FailureKind::InvalidManifest
+            | FailureKind::Stale
+            | FailureKind::TrialExpired
+            | FailureKind::ModuleMissing
+            | FailureKind::ParentProject
+            | FailureKind::EmbeddedSecret
+            | FailureKind::InvalidJson
+            | FailureKind::CaseCollision
+            | FailureKind::TagUnitsInMode
+            | FailureKind::ForeignManager
+            | FailureKind::SessionsOpen
+            | FailureKind::SessionsUnknown
+            | FailureKind::NotActive
+            | FailureKind::LockHeld
+            | FailureKind::SnapshotFailed
+            | FailureKind::SnapshotMissing
+            | FailureKind::RestoreFailed
+            | FailureKind::Crashed
+            | FailureKind::BackupNotInSync
+            | FailureKind::Internal => switches.on_unhealthy,
+        })
+    }
+}
+
+/// Up to the commit a failure or an abort just ends the job: nothing was changed.
+fn before(event: Event, next: State) -> State {
+    match event {
+        Event::Done | Event::Staged { .. } | Event::Restored { .. } => next,
+        Event::Unchanged { manifest } | Event::Verified { manifest } => {
+            State::Finalizing(Verdict::Applied { manifest })
+        }
+        Event::Failed(failures) => State::Reporting(Verdict::Failed { failures }),
+        Event::Aborted { why } => State::Reporting(Verdict::Failed { failures: vec![why] }),
+    }
+}
+
+fn restored(cause: &[Failure], event: Event) -> State {
+    match event {
+        Event::Restored { kept } => {
+            State::Reporting(Verdict::RolledBack { failures: cause.to_vec(), kept })
+        }
+        Event::Failed(more) => {
+            let failures = cause.iter().cloned().chain(more).collect();
+            State::Reporting(Verdict::Inconsistent { failures })
+        }
+        Event::Done
+        | Event::Unchanged { .. }
+        | Event::Staged { .. }
+        | Event::Verified { .. }
+        | Event::Aborted { .. } => {
+            State::Reporting(Verdict::RolledBack { failures: cause.to_vec(), kept: Vec::new() })
         }
     }
 }
@@ -122,25 +389,118 @@ impl Job {
 mod tests {
     use super::*;
 
+    fn walk(mode: Mode, mut answer: impl FnMut(&State) -> Event) -> Vec<Step> {
+        let mut job = Job::begin(mode, Policies::default());
+        let mut action = job.state.action();
+        let mut steps = Vec::new();
+        while let Some(now) = action {
+            steps.push(now.step());
+            let event = answer(&job.state);
+            (job, action) = job.step(event);
+        }
+        steps
+    }
+
+    fn usual(state: &State) -> Event {
+        let manifest = Digest::of(b"m");
+        match state {
+            State::Staging => Event::Staged { manifest },
+            State::Verifying => Event::Verified { manifest },
+            State::Restoring { .. } => Event::Restored { kept: vec![] },
+            _ => Event::Done,
+        }
+    }
+
+    fn failing(kind: FailureKind, at: fn(&State) -> bool) -> impl FnMut(&State) -> Event {
+        move |state| match at(state) {
+            true => Event::Failed(vec![Failure::new(Step::Scan, kind, "x")]),
+            false => usual(state),
+        }
+    }
+
     #[test]
-    fn the_steps_come_in_order_and_a_failure_ends_them() {
-        let (mut job, first) = Job::begin();
-        let mut steps = vec![first.step()];
-        loop {
-            let event = match job {
-                Job::Verifying => Event::Verified { manifest: Digest::of(b"x") },
-                _ => Event::Done,
-            };
-            let (next, action) = job.step(event);
-            job = next;
-            match action {
-                Some(action) => steps.push(action.step()),
-                None => break,
+    fn an_apply_takes_every_step_in_order() {
+        use Step::{
+            Commit, Fetch, Finalize, Lock, Preflight, Report, Scan, Sessions, Snapshot, Stage,
+            Verify,
+        };
+        assert_eq!(
+            walk(Mode::Apply, usual),
+            [
+                Preflight, Fetch, Stage, Sessions, Snapshot, Lock, Commit, Scan, Verify, Finalize,
+                Report
+            ]
+        );
+        assert_eq!(walk(Mode::DryRun, usual), [Preflight, Fetch, Stage, Report]);
+    }
+
+    #[test]
+    fn nothing_is_restored_before_the_commit_and_everything_after_it() {
+        let before: [fn(&State) -> bool; 6] = [
+            |s| *s == State::Preflight,
+            |s| *s == State::Fetching,
+            |s| *s == State::Staging,
+            |s| *s == State::WaitingForSessions,
+            |s| *s == State::Snapshotting,
+            |s| *s == State::Locking,
+        ];
+        for at in before {
+            let steps = walk(Mode::Apply, failing(FailureKind::Internal, at));
+            assert!(!steps.contains(&Step::Restore) && !steps.contains(&Step::Commit), "{steps:?}");
+        }
+        let after: [fn(&State) -> bool; 3] =
+            [|s| *s == State::Committing, |s| *s == State::Scanning, |s| *s == State::Verifying];
+        for at in after {
+            let steps = walk(Mode::Apply, failing(FailureKind::ScanFailed, at));
+            assert_eq!(steps[steps.len() - 2..], [Step::Restore, Step::Report], "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn an_edit_made_meanwhile_is_kept() {
+        let steps =
+            walk(Mode::Apply, failing(FailureKind::ChangedUnderneath, |s| *s == State::Verifying));
+        assert!(!steps.contains(&Step::Restore), "{steps:?}");
+    }
+
+    #[test]
+    fn each_cause_of_a_rollback_can_be_switched_off() {
+        for (kind, off) in [
+            (FailureKind::ScanTimeout, 0),
+            (FailureKind::NotLoaded, 1),
+            (FailureKind::Unhealthy, 2),
+            (FailureKind::ProbeFailed, 3),
+        ] {
+            for switched in [false, true] {
+                let mut policies = Policies::default();
+                let rollback = &mut policies.rollback;
+                let switch = [
+                    &mut rollback.on_scan_failure,
+                    &mut rollback.on_not_loaded,
+                    &mut rollback.on_unhealthy,
+                    &mut rollback.on_probe_failure,
+                ];
+                if switched {
+                    *switch.into_iter().nth(off).expect("four switches") = false;
+                }
+                let job = Job { mode: Mode::Apply, policies, state: State::Verifying };
+                let failure = Failure::new(Step::Verify, kind, "x");
+                let (job, _) = job.step(Event::Failed(vec![failure]));
+                let restoring = matches!(job.state, State::Restoring { .. });
+                assert_eq!(restoring, !switched, "{kind}");
             }
         }
-        assert_eq!(steps, Step::ALL);
-        let (job, action) = Job::Fetching.step(Event::Failed(vec![]));
-        assert!(matches!(job, Job::Done(Verdict::Failed { .. })));
-        assert!(matches!(action, Some(Action::Report(_))));
+    }
+
+    #[test]
+    fn an_abort_stops_before_the_commit_and_finishes_after_it() {
+        let why = Failure::new(Step::Fetch, FailureKind::Internal, "by ops");
+        let abort = |state: State| {
+            let job = Job { mode: Mode::Apply, policies: Policies::default(), state };
+            job.step(Event::Aborted { why: why.clone() }).0.state
+        };
+        assert!(matches!(abort(State::Locking), State::Reporting(Verdict::Failed { .. })));
+        assert_eq!(abort(State::Committing), State::Scanning);
+        assert_eq!(abort(State::Scanning), State::Verifying);
     }
 }

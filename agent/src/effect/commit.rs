@@ -1,46 +1,87 @@
-//! Renames into the tree: data files first, `resource.json` last, deletions after. The ledger is on
-//! disk before the first rename, so that nothing we wrote is ever forgotten.
+//! Renames into the tree: data files first, `resource.json` last, deletions after. Everything that is
+//! needed to undo it is on disk before the first rename. A held file is tried again for a while.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use millwright_agent_domain::job::Event;
-use millwright_model::report::Step;
+use millwright_model::{path::ManagedPath, report::Step};
 
-use super::{Tools, Work, ended, stage::staged};
-use crate::fs;
+use super::{Tools, Work, event, lock::still_ours, stage::staged_files};
+use crate::{
+    faults,
+    fs::{self, Done},
+};
+
+/// How long a file that another process holds is tried again.
+const HELD_PATIENCE: Duration = Duration::from_secs(5);
+const HELD_PAUSE: Duration = Duration::from_millis(200);
 
 /// Carries the planned changes out.
-pub async fn run(tools: &Tools, work: &mut Work) -> Event {
-    work.ledger.extend(work.changes.write.iter().map(|file| file.path.clone()));
-    let (tools, ledger, changes) = (tools.clone(), work.ledger.clone(), work.changes.clone());
-    let job = tokio::task::spawn_blocking(move || {
-        tools.state.keep_ledger(&ledger)?;
-        let root = &tools.config.gateway.data_dir;
-        let mut dirs = BTreeSet::new();
-        for (index, file) in changes.write.iter().enumerate() {
-            let dir = fs::make_parents(root, file.path.as_str())?;
-            let source = staged(&tools.state, index);
-            // A restart in the middle finds some of them placed already.
-            if fs::size(&source).is_some() {
-                fs::put(&source, &tools.target(&file.path), file.mode)?;
+pub async fn run(tools: &Tools, work: &Work) -> Event {
+    event(commit(tools, work).await)
+}
+
+async fn commit(tools: &Tools, work: &Work) -> Result<Event, Event> {
+    still_ours(tools, work).await?;
+    let changes = work.plan.changes.clone();
+    tools
+        .on_disk(Step::Commit, move |tools, _| {
+            let root = tools.data_dir();
+            let staged = staged_files(&tools.state, &changes);
+            let mut made = BTreeSet::new();
+            for (write, from) in changes.write.iter().zip(&staged) {
+                let path = &write.file.path;
+                make_parents(root, path, &mut made)?;
+                faults::point("commit.rename");
+                patiently(|| fs::put(from, &tools.target(path)))?;
             }
-            dirs.insert(dir);
+            for remove in &changes.remove {
+                faults::point("commit.remove");
+                patiently(|| fs::remove(root, remove.path.as_str(), &stop_of(root, &remove.path)))?;
+            }
+            faults::point("commit.sync");
+            fs::sync_all(root)
+        })
+        .await?;
+    still_ours(tools, work).await?;
+    Ok(Event::Done)
+}
+
+/// Folders are looked at once for all files in them.
+fn make_parents(root: &Path, path: &ManagedPath, made: &mut BTreeSet<ManagedPath>) -> Done<()> {
+    let Some(dir) = path.parent() else { return Ok(()) };
+    if made.contains(&dir) {
+        return Ok(());
+    }
+    fs::make_parents(root, path.as_str())?;
+    made.insert(dir);
+    Ok(())
+}
+
+/// Folders that become empty go, but never a project's own nor what is above a resource type.
+pub(super) fn stop_of(root: &Path, path: &ManagedPath) -> PathBuf {
+    match path.as_str().split('/').collect::<Vec<_>>().as_slice() {
+        ["projects", project, ..] => root.join("projects").join(project),
+        ["config", "resources", collection, module, kind, ..] => {
+            root.join("config/resources").join(collection).join(module).join(kind)
         }
-        for path in &changes.remove {
-            let stop = match path.as_str().split('/').collect::<Vec<_>>().as_slice() {
-                // Never the project's own folder or what is above a resource type.
-                ["projects", project, ..] => root.join("projects").join(project),
-                ["config", "resources", collection, ..] => {
-                    root.join("config/resources").join(collection)
-                }
-                _ => root.clone(),
-            };
-            fs::remove(root, path.as_str(), &stop)?;
+        _ => root.to_owned(),
+    }
+}
+
+/// Tries again while another process holds the file.
+pub(super) fn patiently<T>(mut action: impl FnMut() -> Done<T>) -> Done<T> {
+    let began = Instant::now();
+    loop {
+        match action() {
+            Err(error) if error.may_pass() && began.elapsed() < HELD_PATIENCE => {
+                std::thread::sleep(HELD_PAUSE);
+            }
+            done => return done,
         }
-        fs::sync_all(root)
-    });
-    match ended(Step::Commit, job.await) {
-        Ok(()) => Event::Done,
-        Err(event) => event,
     }
 }

@@ -1,23 +1,23 @@
-//! Manifest and missing blobs. A manifest comes as a difference from the one that was applied last;
-//! a blob that is in the tree already, or waits from an earlier try, is not fetched.
+//! Missing blobs. What is in the tree already, is kept by a snapshot, or waits from an earlier try is
+//! not fetched.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt};
-use millwright_agent_domain::{changes::changes, job::Event};
+use millwright_agent_domain::job::Event;
 use millwright_model::{
     digest::Digest,
-    manifest::{FileEntry, Manifest, ManifestDelta},
     path::ManagedPath,
-    report::{Failure, FailureKind, Retry, Step},
+    report::{Failure, FailureKind, Step},
 };
-use millwright_proto::agent::{Chunk, FetchRequest, GetManifestRequest};
+use millwright_proto::agent::{Chunk, FetchRequest};
 
-use super::{Tools, Work, ended, failed, fault};
-use crate::{connect::AgentClient, fs, state::StateDir};
+use super::{Local, Tools, Work, content, event, failed, manifest::NO_COORDINATOR};
+use crate::{
+    connect::AgentClient,
+    faults,
+    fs::{self, Done},
+};
 
 /// Streams at a time.
 const STREAMS: usize = 4;
@@ -27,31 +27,30 @@ const BLOBS_PER_REQUEST: usize = 2_000;
 const BLOB_BYTES_MAX: u64 = 256 << 20;
 /// Largest piece after decompression.
 const CHUNK_BYTES_MAX: usize = 4 << 20;
+/// Tries without any progress while coordinators come and go.
+const TRIES_MAX: u32 = 20;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
 
-/// Fetches; ends with `Unchanged` when the tree is right already.
+fn fault(kind: FailureKind, message: impl Into<String>) -> Event {
+    failed(Failure::new(Step::Fetch, kind, message))
+}
+
+/// Fetches, then looks at what came.
 pub async fn run(tools: &Tools, work: &mut Work) -> Event {
-    match fetch(tools, work).await {
-        Ok(event) | Err(event) => event,
-    }
+    event(fetch(tools, work).await)
 }
 
 async fn fetch(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
-    let manifest = Arc::new(manifest(tools, work).await?);
-    work.manifest = Some(Arc::clone(&manifest));
-    plan(tools, work, &manifest).await?;
-    if work.changes.is_empty() {
-        return Ok(Event::Unchanged { manifest: manifest.digest() });
-    }
-    let total: u64 = work.changes.write.iter().map(|file| file.size).sum();
-    let free = fs::free_bytes(tools.state.path()).map_err(|e| failed(e.failure(Step::Fetch)))?;
-    // Twice: the blobs and, while it lasts, the files that they replace.
-    if free < total.saturating_mul(2) {
-        let message = format!("{free} bytes are free, {} are needed", total.saturating_mul(2));
-        return Err(failed(fault(Step::Fetch, FailureKind::DiskFull, message)));
-    }
+    contents(tools, work).await?;
+    let failures = content::check(tools, work).await?;
+    if failures.is_empty() { Ok(Event::Done) } else { Err(Event::Failed(failures)) }
+}
+
+/// Brings every blob of the plan here.
+pub async fn contents(tools: &Tools, work: &mut Work) -> Result<(), Event> {
     let missing = missing(tools, work).await?;
     let wanted: BTreeMap<Digest, u64> =
-        work.changes.write.iter().map(|file| (file.digest, file.size)).collect();
+        work.plan.changes.write.iter().map(|write| (write.file.digest, write.file.size)).collect();
     let batches: Vec<Vec<Digest>> =
         missing.chunks(per_request(missing.len())).map(<[Digest]>::to_vec).collect();
     let wanted = &wanted;
@@ -60,8 +59,34 @@ async fn fetch(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
         .buffer_unordered(STREAMS)
         .try_collect()
         .await?;
-    work.bytes_fetched += received.iter().sum::<u64>();
-    Ok(Event::Done)
+    work.plan.bytes_fetched += received.iter().sum::<u64>();
+    Ok(())
+}
+
+/// The content of a digest: kept here, or from a coordinator; `None` when neither has it.
+pub async fn original(tools: &Tools, digest: &Digest) -> Option<Vec<u8>> {
+    let wanted = *digest;
+    let kept = tools
+        .on_disk(Step::Verify, move |_, local| {
+            local.store.has(&wanted).then(|| local.store.content(&wanted)).transpose()
+        })
+        .await;
+    if let Ok(Some(bytes)) = kept {
+        return Some(bytes);
+    }
+    let mut client = tools.coordinators.client_now()?;
+    let request = FetchRequest { digests: vec![digest.0.to_vec()] };
+    let mut stream = client.fetch(request).await.ok()?.into_inner();
+    let sizes = BTreeMap::from([(*digest, BLOB_BYTES_MAX)]);
+    let mut open = None;
+    while let Some(batch) = stream.message().await.ok()? {
+        for chunk in batch.chunks {
+            if let Ok(Some((_, bytes))) = assemble(&mut open, chunk, &sizes) {
+                return Some(bytes);
+            }
+        }
+    }
+    None
 }
 
 fn per_request(count: usize) -> usize {
@@ -69,143 +94,69 @@ fn per_request(count: usize) -> usize {
 }
 
 fn unavailable(status: &tonic::Status) -> Event {
-    let kind = FailureKind::CoordinatorUnavailable;
-    failed(fault(Step::Fetch, kind, status.message()))
+    fault(FailureKind::CoordinatorUnavailable, status.message())
 }
 
 async fn client(tools: &Tools) -> Result<AgentClient, Event> {
-    tools.coordinators.client().await.ok_or_else(|| {
-        let kind = FailureKind::CoordinatorUnavailable;
-        failed(fault(Step::Fetch, kind, "no coordinator could be reached for five minutes"))
-    })
+    let client = tools.coordinators.client().await;
+    client.ok_or_else(|| fault(FailureKind::CoordinatorUnavailable, NO_COORDINATOR))
 }
 
-async fn manifest(tools: &Tools, work: &Work) -> Result<Manifest, Event> {
-    let base = tools.state.manifest().map_err(|error| failed(error.failure(Step::Fetch)))?;
-    let wanted = work.assignment.manifest;
-    if let Some(base) = &base
-        && base.digest() == wanted
-    {
-        return Ok(base.clone());
-    }
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match ask_manifest(tools, work, base.as_ref()).await {
-            Ok(manifest) => return Ok(manifest),
-            Err(failure) if failure.retry == Retry::Now && tries < 20 => {
-                tokio::time::sleep(std::time::Duration::from_millis(250)).await;
-            }
-            Err(failure) => return Err(failed(failure)),
-        }
-    }
-}
-
-async fn ask_manifest(
-    tools: &Tools,
-    work: &Work,
-    base: Option<&Manifest>,
-) -> Result<Manifest, Failure> {
-    let again = |status: tonic::Status| Failure {
-        step: Step::Fetch,
-        kind: FailureKind::CoordinatorUnavailable,
-        retry: Retry::Now,
-        message: status.message().to_owned(),
-    };
-    let broken = |message: String| fault(Step::Fetch, FailureKind::InvalidManifest, message);
-    let request = GetManifestRequest {
-        digest: work.assignment.manifest.0.to_vec(),
-        base: base.map(|base| base.digest().0.to_vec()).unwrap_or_default(),
-        generation: work.assignment.generation.0,
-    };
-    let mut client =
-        client(tools).await.map_err(|_| again(tonic::Status::unavailable("no coordinator")))?;
-    let mut stream = client.get_manifest(request).await.map_err(again)?.into_inner();
-    let (mut delta, mut removed) = (false, Vec::new());
-    let (mut files, mut roots): (Vec<FileEntry>, Vec<ManagedPath>) = (Vec::new(), Vec::new());
-    while let Some(part) = stream.message().await.map_err(again)? {
-        delta |= part.delta;
-        for path in &part.removed {
-            removed.push(ManagedPath::parse(path).map_err(|e| broken(e.to_string()))?);
-        }
-        for root in &part.roots {
-            roots.push(ManagedPath::parse(root).map_err(|e| broken(e.to_string()))?);
-        }
-        for file in part.files {
-            files.push(
-                file.try_into().map_err(|e: millwright_proto::convert::InvalidMessage| {
-                    broken(e.to_string())
-                })?,
-            );
-        }
-    }
-    let manifest = match base {
-        Some(base) if delta => base.patched(ManifestDelta { removed, upserted: files }, roots),
-        Some(_) | None => Manifest::new(roots, files),
-    }
-    .map_err(|error| broken(error.to_string()))?;
-    if manifest.digest() != work.assignment.manifest {
-        return Err(fault(
-            Step::Fetch,
-            FailureKind::DigestMismatch,
-            format!("the manifest is {}, not {}", manifest.digest(), work.assignment.manifest),
-        ));
-    }
-    Ok(manifest)
-}
-
-/// Compares the manifest with the tree.
-async fn plan(tools: &Tools, work: &mut Work, manifest: &Arc<Manifest>) -> Result<(), Event> {
-    let mut inventory = std::mem::take(&mut work.inventory);
-    let (tools, wanted) = (tools.clone(), Arc::clone(manifest));
-    let job = tokio::task::spawn_blocking(move || {
-        let mut live = BTreeMap::new();
-        for file in wanted.files() {
-            let path = tools.target(&file.path);
-            if let Some(digest) = fs::digest(&path, file.path.as_str(), &mut inventory)? {
-                live.insert(file.path.clone(), digest);
-            }
-        }
-        Ok((live, inventory))
-    });
-    let (live, inventory) = ended(Step::Fetch, job.await)?;
-    work.inventory = inventory;
-    work.changes = changes(manifest, &live, &work.ledger)
-        .map_err(|error| failed(fault(Step::Fetch, FailureKind::NeverTouch, error.to_string())))?;
-    Ok(())
-}
-
-/// Digests that neither wait from an earlier try nor are in the tree under another name.
+/// Digests that must be fetched.
 async fn missing(tools: &Tools, work: &Work) -> Result<Vec<Digest>, Event> {
-    let wanted: BTreeSet<Digest> = work.changes.write.iter().map(|file| file.digest).collect();
-    let by_digest: BTreeMap<Digest, String> = work
-        .inventory
-        .iter()
-        .map(|(path, (_, digest))| (*digest, path.clone()))
-        .filter(|(digest, _)| wanted.contains(digest))
-        .collect();
-    let (state, data_dir) = (tools.state.clone(), tools.config.gateway.data_dir.clone());
-    let job = tokio::task::spawn_blocking(move || {
-        fs::make_dir(&state.blobs())?;
-        let mut missing = Vec::new();
-        for digest in wanted {
-            let waiting = state.blob(&digest);
-            if fs::read_if_there(&waiting)?.is_some_and(|bytes| Digest::of(&bytes) == digest) {
-                continue;
-            }
-            // Copied, since the file in the tree may be replaced before this one is placed.
-            if let Some(path) = by_digest.get(&digest) {
-                let bytes = fs::read_if_there(&data_dir.join(path))?.unwrap_or_default();
-                if Digest::of(&bytes) == digest {
-                    fs::write(&waiting, &bytes)?;
+    let wanted: BTreeSet<Digest> =
+        work.plan.changes.write.iter().map(|write| write.file.digest).collect();
+    tools
+        .on_disk(Step::Fetch, move |tools, local| {
+            fs::make_dir(&tools.state.blobs())?;
+            let waiting: BTreeSet<String> = fs::files(&tools.state.blobs())?.into_iter().collect();
+            let by_digest: BTreeMap<Digest, ManagedPath> = local
+                .inventory
+                .files()
+                .iter()
+                .filter(|(_, known)| wanted.contains(&known.digest))
+                .map(|(path, known)| (known.digest, path.clone()))
+                .collect();
+            let mut missing = Vec::new();
+            for digest in wanted {
+                if waiting.contains(&digest.to_string()) && is_whole(tools, &digest)? {
                     continue;
                 }
+                if !from_here(tools, local, &digest, by_digest.get(&digest))? {
+                    missing.push(digest);
+                }
             }
-            missing.push(digest);
-        }
-        Ok(missing)
-    });
-    ended(Step::Fetch, job.await)
+            Ok(missing)
+        })
+        .await
+}
+
+fn is_whole(tools: &Tools, digest: &Digest) -> Done<bool> {
+    let bytes = fs::read_if_there(&tools.state.blob(digest))?;
+    Ok(bytes.is_some_and(|bytes| Digest::of(&bytes) == *digest))
+}
+
+/// A copy of what the tree or the snapshots have: the file in the tree may be replaced before this
+/// one is placed.
+fn from_here(
+    tools: &Tools,
+    local: &Local,
+    digest: &Digest,
+    path: Option<&ManagedPath>,
+) -> Done<bool> {
+    let live = match path {
+        Some(path) => fs::read_if_there(&tools.target(path))?,
+        None => None,
+    };
+    let bytes = match live.filter(|bytes| Digest::of(bytes) == *digest) {
+        Some(bytes) => Some(bytes),
+        None if local.store.has(digest) => local.store.content(digest).ok(),
+        None => None,
+    };
+    match bytes {
+        Some(bytes) => fs::write(&tools.state.blob(digest), &bytes).map(|()| true),
+        None => Ok(false),
+    }
 }
 
 /// Receives blobs; what arrived before an interruption stays for the next try.
@@ -224,12 +175,12 @@ async fn receive(
             Ok(()) if digests.is_empty() => return Ok(received),
             Ok(()) => {
                 let message = "the coordinator sent fewer blobs than it was asked for";
-                return Err(failed(fault(Step::Fetch, FailureKind::DigestMismatch, message)));
+                return Err(fault(FailureKind::DigestMismatch, message));
             }
-            Err(event) if tries >= 20 => return Err(event),
+            Err(event) if tries >= TRIES_MAX => return Err(event),
             Err(_) => {
                 tries = if done.is_empty() { tries + 1 } else { 0 };
-                tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }
@@ -255,7 +206,7 @@ async fn receive_once(
                 whole.push(blob);
             }
         }
-        done.extend(store(&tools.state, whole).await?);
+        done.extend(store(tools, whole).await?);
     }
     Ok(())
 }
@@ -265,7 +216,7 @@ fn assemble(
     chunk: Chunk,
     wanted: &BTreeMap<Digest, u64>,
 ) -> Result<Option<(Digest, Vec<u8>)>, Event> {
-    let wrong = |message: &str| failed(fault(Step::Fetch, FailureKind::DigestMismatch, message));
+    let wrong = |message: &str| fault(FailureKind::DigestMismatch, message);
     let Chunk { digest, offset, data, compressed, last } = chunk;
     let digest = Digest::from_slice(&digest).map_err(|_| wrong("a blob without a digest"))?;
     let size = *wanted.get(&digest).ok_or_else(|| wrong("a blob that nobody asked for"))?;
@@ -292,15 +243,23 @@ fn assemble(
     Ok(Some((digest, bytes)))
 }
 
-async fn store(state: &StateDir, blobs: Vec<(Digest, Vec<u8>)>) -> Result<Vec<Digest>, Event> {
-    let state = state.clone();
+async fn store(tools: &Tools, blobs: Vec<(Digest, Vec<u8>)>) -> Result<Vec<Digest>, Event> {
+    let state = tools.state.clone();
     let job = tokio::task::spawn_blocking(move || {
         let mut stored = Vec::with_capacity(blobs.len());
         for (digest, bytes) in blobs {
+            faults::point("fetch.blob");
             fs::write(&state.blob(&digest), &bytes)?;
             stored.push(digest);
         }
         Ok(stored)
     });
-    ended(Step::Fetch, job.await)
+    match job.await {
+        Ok(Ok(stored)) => Ok(stored),
+        Ok(Err(error)) => {
+            let error: fs::FileFailed = error;
+            Err(failed(error.failure(Step::Fetch)))
+        }
+        Err(_) => Err(fault(FailureKind::Internal, "a file job ended unexpectedly")),
+    }
 }

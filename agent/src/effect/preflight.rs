@@ -1,40 +1,145 @@
-//! Checks before anything is touched; every failure is reported at once.
+//! Checks before anything is staged or locked; every failure is reported at once, each with what it
+//! is about and what to do. Waits, bounded, for a gateway that starts and for a master that is to be
+//! active again.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use millwright_agent_domain::job::Event;
-use millwright_model::report::{Failure, FailureKind, Retry, Step};
+use millwright_agent_domain::{
+    changes::{Changes, changes},
+    job::{Event, Mode},
+    preflight::{missing_modules, needed_modules, tag_units_in_mode},
+    redundancy::{Gate, may_write},
+};
+use millwright_model::{
+    assignment::Origin,
+    id::Member,
+    manifest::Manifest,
+    path::ManagedPath,
+    report::{Failure, FailureKind, Retry, Step},
+    time::Span,
+};
 use tokio::time::Instant;
 
-use super::{Tools, Work};
-use crate::fs;
+use super::{Local, Tools, Work, content, event, failed, fetch, manifest};
+use crate::{
+    fs::{self, Done},
+    gateway::{Trouble, Version},
+};
 
-/// Between two looks at a gateway that is not running.
+/// Between two looks at a gateway that is not ready.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Content that is fetched only to complete a list of failures.
+const FETCH_FOR_CHECKS_BYTES_MAX: u64 = 64 << 20;
 
-/// Waits, bounded, for the gateway to run; then checks.
-pub async fn run(tools: &Tools, _work: &Work) -> Event {
-    let mut failures = Vec::new();
-    if let Err(failure) = running(tools).await {
-        failures.push(failure);
-    } else {
-        identity(tools, &mut failures).await;
-    }
-    disk(tools, &mut failures);
-    if failures.is_empty() { Event::Done } else { Event::Failed(failures) }
+fn fault(kind: FailureKind, message: impl Into<String>) -> Failure {
+    Failure::new(Step::Preflight, kind, message)
 }
 
-async fn running(tools: &Tools) -> Result<(), Failure> {
+/// Plans, then checks.
+pub async fn run(tools: &Tools, work: &mut Work) -> Event {
+    event(check(tools, work).await)
+}
+
+async fn check(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
+    let wanted = manifest::wanted(tools, work).await?;
+    plan(tools, work, &wanted).await?;
+    work.manifest = Some(Arc::clone(&wanted));
+    work.plan.manifest = wanted.digest();
+    if work.plan.changes.is_empty() && work.mode == Mode::Apply {
+        let keep = Arc::clone(&wanted);
+        tools
+            .on_disk(Step::Preflight, move |tools, local| {
+                match local.applied.as_ref().is_some_and(|a| a.digest() == keep.digest()) {
+                    true => Ok(()),
+                    false => tools.state.keep_next_manifest(&keep),
+                }
+            })
+            .await?;
+        return Ok(Event::Unchanged { manifest: wanted.digest() });
+    }
+    let mut failures = Vec::new();
+    match running(tools, work).await {
+        Ok(()) => gateway(tools, work, &mut failures).await,
+        Err(failure) => failures.push(failure),
+    }
+    if tools.member != Member::Single {
+        failures.extend(tag_units_in_mode(work.plan.changes.paths()));
+    }
+    failures.extend(disk(tools, work).await?);
+    if failures.is_empty() {
+        return Ok(Event::Done);
+    }
+    // What the content says belongs into the same list.
+    if work.plan.changes.bytes() <= FETCH_FOR_CHECKS_BYTES_MAX
+        && fetch::contents(tools, work).await.is_ok()
+    {
+        failures.extend(content::check(tools, work).await?);
+    }
+    Err(Event::Failed(failures))
+}
+
+/// Compares the manifest with the tree.
+async fn plan(tools: &Tools, work: &mut Work, wanted: &Arc<Manifest>) -> Result<(), Event> {
+    let (wanted, full) = (Arc::clone(wanted), work.assignment.full);
+    let exact = matches!(work.assignment.origin, Origin::Snapshot { .. });
+    let planned = tools
+        .on_disk(Step::Preflight, move |tools, local| {
+            if full {
+                local.inventory.clear();
+            }
+            planned(tools, local, &wanted, exact)
+        })
+        .await?;
+    work.plan.changes = planned.map_err(|error| {
+        failed(fault(FailureKind::NeverTouch, error.to_string()).about(error.path.to_string()))
+    })?;
+    work.plan.projects = work.plan.changes.projects().into_iter().map(str::to_owned).collect();
+    Ok(())
+}
+
+/// What must change. A snapshot is restored exactly: what came below its roots since then goes.
+fn planned(
+    tools: &Tools,
+    local: &mut Local,
+    wanted: &Manifest,
+    exact: bool,
+) -> Done<Result<Changes, millwright_agent_domain::changes::Forbidden>> {
+    let mut ours: BTreeSet<ManagedPath> = local
+        .applied
+        .iter()
+        .flat_map(|applied| applied.files().iter().map(|file| file.path.clone()))
+        .collect();
+    if exact {
+        for root in wanted.roots() {
+            ours.extend(local.inventory.walk(tools.data_dir(), root)?.into_keys());
+        }
+    }
+    // An interrupted first sync has written files that no manifest names yet.
+    if let Some(next) = tools.state.next_manifest()? {
+        ours.extend(next.files().iter().map(|file| file.path.clone()));
+    }
+    let removable = ours.iter().filter(|path| wanted.get(path).is_none());
+    let paths = wanted.files().iter().map(|file| &file.path).chain(removable);
+    let live = local.inventory.look_at(tools.data_dir(), paths)?;
+    Ok(changes(wanted, &live, &ours))
+}
+
+async fn running(tools: &Tools, work: &mut Work) -> Result<(), Failure> {
     let deadline = Instant::now() + Duration::from(tools.config.gateway.wait);
     loop {
         let failure = match tools.gateway.state().await {
-            Ok(state) if state == "RUNNING" => return Ok(()),
-            Ok(state) => Failure {
-                step: Step::Preflight,
-                kind: FailureKind::GatewayNotRunning,
-                retry: Retry::Later,
-                message: format!("the gateway is {state}, not RUNNING"),
+            Ok(state) if state == "RUNNING" => match tools.gateway.version().await {
+                Ok(version) => {
+                    work.version = version;
+                    return Ok(());
+                }
+                Err(trouble) => trouble.failure(Step::Preflight),
             },
+            Ok(state) => fault(
+                FailureKind::GatewayNotRunning,
+                format!("the gateway is {state}, not RUNNING"),
+            )
+            .remedy("commission or start the gateway"),
             Err(trouble) => trouble.failure(Step::Preflight),
         };
         if Instant::now() >= deadline {
@@ -44,49 +149,206 @@ async fn running(tools: &Tools) -> Result<(), Failure> {
     }
 }
 
+async fn gateway(tools: &Tools, work: &mut Work, failures: &mut Vec<Failure>) {
+    if work.version == Version::V81 {
+        if work.plan.changes.touches("config") {
+            let message =
+                "Ignition 8.1 keeps its configuration in a database: only projects/ can be mapped";
+            failures.push(fault(FailureKind::NeverTouch, message).retry(Retry::Never));
+        }
+        return;
+    }
+    let mut note = |result: Result<(), Failure>| failures.extend(result.err());
+    note(identity(tools).await);
+    note(role(tools, work).await);
+    note(trial(tools).await);
+    note(token(tools).await);
+    match tools.gateway.active_modules().await {
+        Ok(active) => {
+            let needed = needed_modules(work.plan.changes.write.iter().map(|w| &w.file.path));
+            work.plan.notices.extend(missing_modules(&needed, &active));
+            work.plan.active_modules = active;
+        }
+        Err(trouble) => note(Err(trouble.failure(Step::Preflight))),
+    }
+    if let Ok(pending) = tools.gateway.pending_restarts().await
+        && !pending.is_empty()
+    {
+        let message = format!("the gateway waits for a restart: {}", pending.join(", "));
+        work.plan.notices.push(fault(FailureKind::GatewayNotRunning, message));
+    }
+}
+
 /// The data directory and the web server must belong to the same gateway.
-async fn identity(tools: &Tools, failures: &mut Vec<Failure>) {
-    let name = match tools.gateway.info().await {
-        Ok((name, _)) => name,
-        Err(trouble) => return failures.push(trouble.failure(Step::Preflight)),
-    };
+async fn identity(tools: &Tools) -> Result<(), Failure> {
+    let trouble = |trouble: Trouble| trouble.failure(Step::Preflight);
+    let (name, _) = tools.gateway.info().await.map_err(trouble)?;
     let found = ["core", "external"].iter().find_map(|collection| {
         let path = format!("config/resources/{collection}/ignition/system-properties/config.json");
-        let path = tools.config.gateway.data_dir.join(path);
-        let bytes = fs::read_if_there(&path).ok()??;
+        let bytes = fs::read_if_there(&tools.data_dir().join(path)).ok()??;
         let config: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
         config["systemName"].as_str().map(str::to_owned)
     });
     let message = match found {
-        Some(found) if found == name => return,
+        Some(found) if found == name => return Ok(()),
         Some(found) => format!(
             "the data directory belongs to {found:?}, but {name:?} answers at {}",
-            tools.config.gateway.url
+            tools.gateway.url()
         ),
         None => format!(
             "{} has no system-properties with a systemName: is it an Ignition 8.3 data directory?",
-            tools.config.gateway.data_dir.display()
+            tools.data_dir().display()
         ),
     };
-    let kind = FailureKind::WrongGateway;
-    failures.push(Failure { step: Step::Preflight, kind, retry: Retry::Never, message });
+    Err(fault(FailureKind::WrongGateway, message)
+        .about(name)
+        .remedy("correct gateway.data_dir or gateway.url in agent.toml")
+        .retry(Retry::Never))
 }
 
-fn disk(tools: &Tools, failures: &mut Vec<Failure>) {
-    let data_dir = &tools.config.gateway.data_dir;
-    match (fs::device(data_dir), fs::device(tools.state.path())) {
-        (Ok(data), Ok(own)) if data == own => {}
-        (Ok(_), Ok(_)) => failures.push(Failure {
-            step: Step::Preflight,
-            kind: FailureKind::Internal,
-            retry: Retry::Never,
-            message: format!(
-                "{} and {} are on different file systems, so files cannot be renamed into place: \
-                 move the agent's folder",
-                tools.state.path().display(),
-                data_dir.display()
-            ),
-        }),
-        (Err(error), _) | (_, Err(error)) => failures.push(error.failure(Step::Preflight)),
+/// Waits for the node to be the one that may be written.
+async fn role(tools: &Tools, work: &mut Work) -> Result<(), Failure> {
+    let began = Instant::now();
+    let policy = work.assignment.policies.redundancy.clone();
+    loop {
+        let (node, _) =
+            tools.gateway.node().await.map_err(|trouble| trouble.failure(Step::Preflight))?;
+        let waited = Span(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        match may_write(tools.member, &node, &policy, waited) {
+            Gate::Write { notices } => {
+                work.plan.notices.extend(notices);
+                return Ok(());
+            }
+            Gate::Refuse(failure) => return Err(failure),
+            Gate::Wait { reason } => {
+                tracing::info!(reason, "waiting");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
     }
+}
+
+async fn trial(tools: &Tools) -> Result<(), Failure> {
+    match tools.gateway.trial().await {
+        Ok(trial) if trial.expired => Err(fault(
+            FailureKind::TrialExpired,
+            "the trial of the gateway has expired: modules are stopped",
+        )
+        .remedy("license the gateway, or reset the trial on its web page")),
+        Ok(_) => Ok(()),
+        Err(trouble) if trouble.is_absent() => Ok(()),
+        Err(trouble) => Err(trouble.failure(Step::Preflight)),
+    }
+}
+
+/// The token must write. The probe is a real scan over a tree that nobody has changed yet; it is
+/// left out while somebody holds the lock that it would free.
+async fn token(tools: &Tools) -> Result<(), Failure> {
+    let trouble = |trouble: Trouble| trouble.failure(Step::Preflight);
+    if tools
+        .gateway
+        .lock_holder(crate::gateway::ScanKind::Projects)
+        .await
+        .map_err(trouble)?
+        .is_some()
+    {
+        return Ok(());
+    }
+    tools.gateway.may_write().await.map_err(trouble)?;
+    Ok(())
+}
+
+/// Space, file systems, rights, other managers, names that differ only in case.
+async fn disk(tools: &Tools, work: &Work) -> Result<Vec<Failure>, Event> {
+    let changes = work.plan.changes.clone();
+    let reserve = work.assignment.policies.snapshots.min_free_bytes;
+    tools
+        .on_disk(Step::Preflight, move |tools, _| {
+            let mut failures = Vec::new();
+            let mut note = |done: Done<()>| {
+                failures.extend(done.err().map(|error| error.failure(Step::Preflight)));
+            };
+            note(space(tools, &changes, reserve));
+            note(file_system(tools));
+            let folders: BTreeSet<ManagedPath> =
+                changes.paths().filter_map(ManagedPath::parent).collect();
+            for folder in &folders {
+                note(writable(tools, folder));
+            }
+            for project in changes.projects() {
+                failures.extend(foreign_manager(tools, project));
+            }
+            for write in changes.write.iter().filter(|write| write.before.is_none()) {
+                failures.extend(case_collision(tools, &write.file.path)?);
+            }
+            failures.truncate(FAILURES_MAX);
+            Ok(failures)
+        })
+        .await
+}
+
+/// Failures of the disk that are named.
+const FAILURES_MAX: usize = 40;
+
+/// Room for the staged files and for what they replace.
+fn space(tools: &Tools, changes: &Changes, reserve: u64) -> Done<()> {
+    let free = fs::free_bytes(tools.state.path())?;
+    let needed = changes.bytes().saturating_mul(2);
+    match free >= needed.saturating_add(reserve) {
+        true => Ok(()),
+        false => Err(fs::no_space(tools.state.path(), free, needed, reserve)),
+    }
+}
+
+fn file_system(tools: &Tools) -> Done<()> {
+    if fs::device(tools.data_dir())? == fs::device(tools.state.path())? {
+        return Ok(());
+    }
+    let why = format!(
+        "it is not on the file system of {}, so files cannot be renamed into place: move the agent's folder there",
+        tools.data_dir().display()
+    );
+    Err(fs::refused("stage in", tools.state.path(), &why))
+}
+
+fn writable(tools: &Tools, folder: &ManagedPath) -> Done<()> {
+    let mut at = tools.target(folder);
+    while !fs::exists(&at) && at.pop() {}
+    fs::check_writable(&at)
+}
+
+/// A project with a `.git` entry belongs to another program.
+fn foreign_manager(tools: &Tools, project: &str) -> Option<Failure> {
+    let entry = tools.data_dir().join("projects").join(project).join(".git");
+    fs::exists(&entry).then(|| {
+        let message = format!("project {project} has a .git entry: another program manages it");
+        fault(FailureKind::ForeignManager, message)
+            .about(project)
+            .remedy("end the other program's management and remove the entry")
+            .retry(Retry::Never)
+    })
+}
+
+/// An entry whose name differs from a new file's only in case or Unicode form.
+fn case_collision(tools: &Tools, path: &ManagedPath) -> Done<Option<Failure>> {
+    let mut parts: Vec<&str> = path.as_str().split('/').collect();
+    // The first folder that is not there yet is where names may clash.
+    while parts.len() > 1 && !fs::exists(&tools.data_dir().join(parts[..parts.len() - 1].join("/")))
+    {
+        parts.pop();
+    }
+    let (Some(name), above) = (parts.last(), &parts[..parts.len() - 1]) else { return Ok(None) };
+    let dir = tools.data_dir().join(above.join("/"));
+    let key = |text: &str| ManagedPath::parse(text).map(|path| path.case_key()).ok();
+    let mut entries = fs::folders(&dir)?;
+    entries.extend(fs::files(&dir)?);
+    let clash = entries.into_iter().find(|entry| entry != name && key(entry) == key(name));
+    Ok(clash.map(|entry| {
+        let message =
+            format!("{path} and the existing {entry} differ only in case or Unicode form");
+        fault(FailureKind::CaseCollision, message)
+            .about(path.as_str())
+            .remedy("rename one of them")
+            .retry(Retry::Never)
+    }))
 }

@@ -1,32 +1,69 @@
-//! One staged file per path, durable, beside the tree on the same file system.
+//! One staged file per write, durable, beside the tree on the same file system. A blob that is
+//! written once is staged where it lies; one that is written more often gets a copy for each.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
-use millwright_agent_domain::job::Event;
-use millwright_model::{digest::Digest, report::Step};
+use millwright_agent_domain::{
+    changes::{Changes, Write},
+    job::Event,
+};
+use millwright_model::report::{FailureKind, Step};
 
-use super::{Tools, Work, ended};
-use crate::{fs, state::StateDir};
+use super::{Tools, Work, event, failed};
+use crate::{
+    faults,
+    fs::{self, Done},
+    state::StateDir,
+};
 
-/// Where the staged file of the n-th write is.
-pub fn staged(state: &StateDir, index: usize) -> PathBuf {
-    state.path().join("stage").join(index.to_string())
+/// The staged file of each write, in their order.
+pub fn staged_files(state: &StateDir, changes: &Changes) -> Vec<PathBuf> {
+    let mut used = BTreeSet::new();
+    changes
+        .write
+        .iter()
+        .enumerate()
+        .map(|(index, Write { file, .. })| match used.insert(file.digest) {
+            true => state.blob(&file.digest),
+            false => state.blobs().join(format!("{}.{index}", file.digest)),
+        })
+        .collect()
 }
 
-/// Gives every write its own copy of its blob; the blobs stay until the apply has ended, so that a
-/// restart in between finds them.
+/// Stages.
 pub async fn run(tools: &Tools, work: &Work) -> Event {
-    let digests: Vec<Digest> = work.changes.write.iter().map(|file| file.digest).collect();
-    let state = tools.state.clone();
-    let job = tokio::task::spawn_blocking(move || {
-        fs::clear_dir(&state.path().join("stage"))?;
-        for (index, digest) in digests.iter().enumerate() {
-            fs::copy(&state.blob(digest), &staged(&state, index))?;
+    event(stage(tools, work).await)
+}
+
+async fn stage(tools: &Tools, work: &Work) -> Result<Event, Event> {
+    let Some(manifest) = work.manifest.clone() else {
+        let message = "there is no manifest to stage";
+        let kind = FailureKind::Internal;
+        return Err(failed(millwright_model::report::Failure::new(Step::Stage, kind, message)));
+    };
+    let changes = work.plan.changes.clone();
+    let digest = manifest.digest();
+    tools
+        .on_disk(Step::Stage, move |tools, _| {
+            copy_and_dress(tools, &changes)?;
+            faults::point("stage.manifest");
+            tools.state.keep_next_manifest(&manifest)?;
+            faults::point("stage.sync");
+            fs::sync_all(tools.state.path())
+        })
+        .await?;
+    Ok(Event::Staged { manifest: digest })
+}
+
+fn copy_and_dress(tools: &Tools, changes: &Changes) -> Done<()> {
+    let staged = staged_files(&tools.state, changes);
+    for (write, at) in changes.write.iter().zip(&staged) {
+        let blob = tools.state.blob(&write.file.digest);
+        if *at != blob {
+            faults::point("stage.copy");
+            fs::copy(&blob, at)?;
         }
-        fs::sync_all(state.path())
-    });
-    match ended(Step::Stage, job.await) {
-        Ok(()) => Event::Done,
-        Err(event) => event,
+        fs::dress(at, &tools.target(&write.file.path), write.file.mode)?;
     }
+    Ok(())
 }

@@ -1,54 +1,141 @@
-//! Reading back: every file of the manifest has its digest, and nothing that was removed is there.
+//! Looking at what became of it: files read back, the gateway's log, its health, probes.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use millwright_agent_domain::job::Event;
-use millwright_model::report::{FailureKind, Step};
+use millwright_agent_domain::{
+    job::Event,
+    stamps,
+    verdict::{Evidence, Judgement, Look, judge, keep_unknown},
+};
+use millwright_model::{
+    digest::Digest,
+    manifest::Manifest,
+    path::ManagedPath,
+    policy::OnUnknown,
+    report::{Failure, FailureKind, Step},
+};
 
-use super::{Tools, Work, ended, failed, fault};
-use crate::fs;
+use super::{Tools, Work, event, failed, fetch};
+use crate::{
+    faults,
+    gateway::{LogWindow, Version},
+};
 
-/// Paths named in a failure.
-const NAMED_MAX: usize = 10;
-
-/// Compares the tree with the manifest; unchanged files are known by their stamp.
+/// Looks and judges.
 pub async fn run(tools: &Tools, work: &mut Work) -> Event {
-    let Some(manifest) = work.manifest.clone() else {
-        return failed(fault(
-            Step::Verify,
-            FailureKind::Internal,
-            "there is no manifest to verify",
-        ));
+    event(verify(tools, work).await)
+}
+
+async fn verify(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
+    let manifest = match work.manifest.clone() {
+        Some(manifest) => manifest,
+        None => next_manifest(tools).await?,
     };
-    let mut inventory = std::mem::take(&mut work.inventory);
-    let (tools, removed, wanted) =
-        (tools.clone(), work.changes.remove.clone(), Arc::clone(&manifest));
-    let job = tokio::task::spawn_blocking(move || {
-        let mut wrong = Vec::new();
-        for file in wanted.files() {
-            let path = tools.target(&file.path);
-            if fs::digest(&path, file.path.as_str(), &mut inventory)? != Some(file.digest) {
-                wrong.push(file.path.to_string());
-            }
-        }
-        for path in removed {
-            if fs::digest(&tools.target(&path), path.as_str(), &mut inventory)?.is_some() {
-                wrong.push(path.to_string());
-            }
-        }
-        Ok((wrong, inventory))
-    });
-    let wrong = match ended(Step::Verify, job.await) {
-        Ok((wrong, inventory)) => {
-            work.inventory = inventory;
-            wrong
-        }
-        Err(event) => return event,
-    };
-    if wrong.is_empty() {
-        return Event::Verified { manifest: manifest.digest() };
+    let policy = work.assignment.policies.verify.clone();
+    if work.version == Version::V83 && !work.scans.is_empty() {
+        tokio::time::sleep(Duration::from(policy.settle)).await;
     }
-    let named = wrong.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
-    let message = format!("{} files are not what was written: {named}", wrong.len());
-    failed(fault(Step::Verify, FailureKind::ReadBack, message))
+    faults::point("verify.read");
+    let (differing, restamped) = read_back(tools, work, &manifest).await?;
+    let mut evidence = Evidence {
+        differing,
+        restamped,
+        not_loaded: not_loaded(tools, work).await,
+        health: health(tools, work).await,
+        probes: Vec::new(),
+    };
+    for probe in &policy.probes {
+        evidence.probes.push((probe.url.clone(), tools.gateway.probe(probe).await));
+    }
+    let mut judgement = judge(&evidence);
+    if policy.on_unknown == OnUnknown::Keep {
+        judgement = keep_unknown(judgement);
+    }
+    let Judgement { failures, notices } = judgement;
+    work.plan.notices.extend(notices);
+    match failures.is_empty() {
+        true => Ok(Event::Verified { manifest: manifest.digest() }),
+        false => Err(Event::Failed(failures)),
+    }
+}
+
+async fn next_manifest(tools: &Tools) -> Result<Arc<Manifest>, Event> {
+    let found = tools.on_disk(Step::Verify, |tools, _| tools.state.next_manifest()).await?;
+    found.map(Arc::new).ok_or_else(|| {
+        let message = "there is no manifest to verify";
+        failed(Failure::new(Step::Verify, FailureKind::Internal, message))
+    })
+}
+
+/// Files that are not what they should be, and those of which only the stamps differ. Unchanged files
+/// are known by their stamp; what was written is read.
+async fn read_back(
+    tools: &Tools,
+    work: &Work,
+    manifest: &Arc<Manifest>,
+) -> Result<(Vec<String>, Vec<String>), Event> {
+    let (wanted, removed) = (Arc::clone(manifest), work.plan.changes.remove.clone());
+    let (mut differing, stamped) = tools
+        .on_disk(Step::Verify, move |tools, local| {
+            let (mut differing, mut stamped) = (Vec::new(), Vec::new());
+            for file in wanted.files() {
+                let known = local.inventory.look(tools.data_dir(), &file.path)?;
+                match known.map(|known| known.digest) {
+                    Some(digest) if digest == file.digest => {}
+                    Some(_) if stamps::has_stamps(file.path.as_str()) => {
+                        stamped.push((file.path.clone(), file.digest));
+                    }
+                    Some(_) | None => differing.push(file.path.to_string()),
+                }
+            }
+            for remove in removed {
+                if local.inventory.look(tools.data_dir(), &remove.path)?.is_some() {
+                    differing.push(remove.path.to_string());
+                }
+            }
+            Ok((differing, stamped))
+        })
+        .await?;
+    let mut restamped = Vec::new();
+    for (path, digest) in stamped {
+        match only_stamps_differ(tools, &path, &digest).await? {
+            true => restamped.push(path.to_string()),
+            false => differing.push(path.to_string()),
+        }
+    }
+    Ok((differing, restamped))
+}
+
+/// Whether the live `resource.json` says the same as the one of that digest, apart from stamps. The
+/// original comes from what is kept here, else from a coordinator; without it, it differs.
+pub async fn only_stamps_differ(
+    tools: &Tools,
+    path: &ManagedPath,
+    digest: &Digest,
+) -> Result<bool, Event> {
+    let Some(original) = fetch::original(tools, digest).await else { return Ok(false) };
+    let path = path.clone();
+    tools
+        .on_disk(Step::Verify, move |tools, _| {
+            let live = crate::fs::read_if_there(&tools.target(&path))?;
+            Ok(live.is_some_and(|live| stamps::equal(&live, &original)))
+        })
+        .await
+}
+
+async fn not_loaded(tools: &Tools, work: &Work) -> Result<Vec<String>, String> {
+    let mut found = BTreeSet::new();
+    for (_, scan) in &work.scans {
+        let lines = tools.gateway.not_loaded(LogWindow::of(*scan)).await;
+        found.extend(lines.map_err(|trouble| trouble.message)?);
+    }
+    Ok(found.into_iter().collect())
+}
+
+async fn health(tools: &Tools, work: &Work) -> Look {
+    match tools.gateway.health(&work.plan.active_modules).await {
+        Ok(Ok(())) => Look::Good,
+        Ok(Err(why)) => Look::Bad(why),
+        Err(trouble) => Look::Unknown(trouble.message),
+    }
 }

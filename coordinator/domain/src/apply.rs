@@ -1,6 +1,7 @@
 //! The one function that changes the state. The same commands in the same order give the same state
 //! on every node; a bad command is a `Rejection`, never a panic.
 
+mod gateway;
 mod identity;
 mod presence;
 mod report;
@@ -23,6 +24,7 @@ pub(crate) type Judged = Result<Accepted, Rejection>;
 pub(crate) struct Scene<'a> {
     pub(crate) index: u64,
     pub(crate) actor: &'a str,
+    pub(crate) reason: &'a str,
     pub(crate) touched: &'a mut Touched,
 }
 
@@ -48,8 +50,12 @@ impl State {
             let message = "the command comes from another life of the cluster".to_owned();
             Err(Rejection::Epoch { message })
         } else {
-            let mut scene =
-                Scene { index: context.index, actor: &command.actor, touched: &mut touched };
+            let mut scene = Scene {
+                index: context.index,
+                actor: &command.actor,
+                reason: &command.reason,
+                touched: &mut touched,
+            };
             self.judge(&mut scene, command.body)
         };
         let outcome = match judged {
@@ -86,6 +92,9 @@ impl State {
             Body::RecordPresence { node, full, connected, lost } => {
                 Ok(self.record_presence(scene, node, full, connected, &lost))
             }
+            Body::ActOnGateway { gateway, action } => self.act_on_gateway(scene, &gateway, action),
+            Body::Instruct(instruct) => self.instruct(scene, instruct),
+            Body::RecordAnswers { answers } => self.record_answers(scene, answers),
             Body::NodeLost { node } => Ok(self.node_lost(scene, node)),
             Body::PutNode { id, node } => {
                 Arc::make_mut(&mut self.nodes).insert(id, node);

@@ -1,22 +1,75 @@
 //! What one agent is told, from the state.
 
-use millwright_model::{assignment::Assignment, id::GatewayName};
+use millwright_model::{
+    assignment::Assignment,
+    id::{GatewayName, Member},
+    instruction::Instruction,
+};
 
-use crate::State;
+use crate::{
+    State,
+    state::{Desired, DesiredOrigin, GatewayStatus},
+};
 
-/// The assignment of a gateway; `None` while it has none.
-pub fn assignment_of(state: &State, gateway: &GatewayName) -> Option<Assignment> {
+/// The assignment of an agent; `None` while it has none. A backup has one only once the master has
+/// applied the same: until then there is nothing that it could have taken over.
+pub fn assignment_of(state: &State, gateway: &GatewayName, member: Member) -> Option<Assignment> {
     let desired = state.desired.get(gateway)?;
+    let status = state.status.get(gateway);
+    let attempt = match member {
+        Member::Single | Member::Master => desired.attempt,
+        Member::Backup => backup_attempt(desired, status?)?,
+    };
+    let profile = state.profiles.get(&desired.render.profile);
+    let applied = status.and_then(|status| status.applied.as_ref());
+    let observed = applied.filter(|_| member == Member::Backup).and_then(|a| a.manifest);
     Some(Assignment {
         gateway: gateway.clone(),
         generation: desired.generation,
+        attempt,
         epoch: state.epoch,
         repository: desired.render.repository.clone(),
         commit: desired.render.commit,
         reference: desired.reference.clone(),
-        manifest: desired.manifest,
+        // A backup looks for what its master has read back.
+        manifest: observed.unwrap_or(desired.manifest),
         rollout: desired.rollout.clone(),
         roots: desired.roots.clone(),
         sync_profile: desired.render.profile.clone(),
+        policies: profile.map(|stored| stored.resource.spec.policies()).unwrap_or_default(),
+        origin: match member {
+            Member::Single | Member::Master => desired.origin.origin(),
+            Member::Backup => millwright_model::assignment::Origin::Manifest,
+        },
+        trigger: desired.trigger.clone(),
+        full: desired.full,
     })
+}
+
+fn backup_attempt(desired: &Desired, status: &GatewayStatus) -> Option<u32> {
+    let applied = status.applied.as_ref()?;
+    // Only the master's agent has the snapshot: nobody can tell the backup what to look for.
+    let from_snapshot = matches!(desired.origin, DesiredOrigin::Snapshot { .. });
+    if from_snapshot || applied.generation != desired.generation {
+        return None;
+    }
+    let known = status.backup.as_ref().filter(|backup| backup.generation == desired.generation);
+    Some(known.map_or(1, |backup| backup.attempt))
+}
+
+/// Instructions that this agent has not answered and that are not void yet, oldest first.
+pub fn instructions_of(state: &State, gateway: &GatewayName, member: Member) -> Vec<Instruction> {
+    let Some(status) = state.status.get(gateway) else { return Vec::new() };
+    status
+        .instructions
+        .iter()
+        .filter(|one| one.member == member && one.answer.is_none() && one.expires_at > state.now)
+        .map(|one| Instruction {
+            id: one.id.clone(),
+            kind: one.kind,
+            subject: one.subject.clone(),
+            reason: one.reason.clone(),
+            assignment: assignment_of(state, gateway, member),
+        })
+        .collect()
 }

@@ -3,10 +3,12 @@
 
 use millwright_model::{
     digest::{Digest, GitId},
+    facts::GatewayFacts,
     generation::Epoch,
     id::{ClusterId, GatewayName, Member, Name, RequestId, RolloutId},
+    instruction::{Answer, InstructionKind},
     path::ManagedPath,
-    report::{GatewayFacts, Report},
+    report::Report,
     resource::{Kind, Resource},
     time::Timestamp,
 };
@@ -101,6 +103,20 @@ pub enum Body {
         connected: Vec<AgentRef>,
         /// Gone from there for longer than the grace period.
         lost: Vec<(GatewayName, Member)>,
+    },
+    /// What a person asks of one gateway's desired state.
+    ActOnGateway {
+        /// Which.
+        gateway: GatewayName,
+        /// What.
+        action: GatewayAction,
+    },
+    /// What a person asks an agent to do once.
+    Instruct(Instruct),
+    /// What agents did of it.
+    RecordAnswers {
+        /// In the order received.
+        answers: Vec<Answer>,
     },
     /// A node is gone, and the agents it held with it.
     NodeLost {
@@ -285,6 +301,52 @@ pub struct AdvanceRollout {
     pub assign: Vec<GatewayName>,
     /// How it ends, if it does.
     pub finish: Option<Finish>,
+}
+
+/// What a person asks of one gateway's desired state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GatewayAction {
+    /// Once more, the same.
+    Retry,
+    /// Once more, with every file read again.
+    Sync,
+    /// Back to a snapshot of the agent.
+    RollbackToSnapshot {
+        /// Which; empty is the one taken before the last change.
+        id: String,
+        /// Only this project.
+        project: Option<String>,
+    },
+    /// Back to another commit.
+    RollbackToCommit {
+        /// What was rendered.
+        manifest: Digest,
+        /// How.
+        render: RenderSpec,
+        /// Managed roots of the manifest.
+        roots: Vec<ManagedPath>,
+    },
+    /// Nothing new until it is resumed.
+    Pause,
+    /// On again.
+    Resume,
+}
+
+/// See [`Body::Instruct`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instruct {
+    /// Tells it from others.
+    pub id: String,
+    /// Whom.
+    pub gateway: GatewayName,
+    /// Which node of it.
+    pub member: Member,
+    /// What.
+    pub kind: InstructionKind,
+    /// A snapshot's id, where one is meant.
+    pub subject: String,
+    /// When it is void if nobody has carried it out.
+    pub expires_at: Timestamp,
 }
 
 /// How a rollout ends.

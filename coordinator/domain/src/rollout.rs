@@ -144,7 +144,7 @@ pub fn decide(state: &State) -> Vec<Body> {
         .iter()
         .filter(|(_, rollout)| rollout.phase == RolloutPhase::Running)
         .filter_map(|(id, rollout)| {
-            let (assign, finish) = next(rollout);
+            let (assign, finish) = next(state, rollout);
             if assign.is_empty() && finish.is_none() {
                 return None;
             }
@@ -189,7 +189,7 @@ pub fn count(rollout: &Rollout) -> Vec<StageCount> {
     counts
 }
 
-fn next(rollout: &Rollout) -> (Vec<GatewayName>, Option<Finish>) {
+fn next(state: &State, rollout: &Rollout) -> (Vec<GatewayName>, Option<Finish>) {
     let counts = count(rollout);
     if counts.iter().any(|count| count.failed > 0) {
         // What is in flight ends first; nothing new begins.
@@ -204,6 +204,8 @@ fn next(rollout: &Rollout) -> (Vec<GatewayName>, Option<Finish>) {
         .members
         .iter()
         .filter(|(_, member)| member.stage as usize == open && member.state == MemberState::Pending)
+        // A paused one waits; the stage stays open for it.
+        .filter(|(gateway, _)| state.paused(gateway).is_none())
         .take(room as usize)
         .map(|(gateway, _)| gateway.clone())
         .collect();

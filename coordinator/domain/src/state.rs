@@ -1,5 +1,6 @@
 //! The replicated state. Cheap to clone: maps are shared until one of them changes.
 
+mod gateway;
 mod record;
 
 use std::{
@@ -15,9 +16,15 @@ use millwright_model::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::record::{
-    Attempt, Cluster, Connection, Desired, Event, GatewayStatus, KeyRecord, MemberState, Release,
-    Rollout, RolloutMember, RolloutPhase, Standing, Stored, Token, TokenSpent,
+pub use self::{
+    gateway::{
+        Attempt, AttemptResult, BackupStatus, Connection, Desired, DesiredOrigin, GatewayStatus,
+        InstructionAnswer, InstructionRecord, Pause,
+    },
+    record::{
+        Cluster, Event, KeyRecord, MemberState, Release, Rollout, RolloutMember, RolloutPhase,
+        Standing, Stored, Token, TokenSpent,
+    },
 };
 use crate::command::{NodeRecord, Outcome};
 
@@ -25,8 +32,8 @@ use crate::command::{NodeRecord, Outcome};
 pub const EVENTS_MAX: usize = 2048;
 /// Finished rollouts kept.
 pub const ROLLOUTS_MAX: usize = 50;
-/// Applies kept per gateway.
-pub const HISTORY_MAX: usize = 10;
+/// Instructions kept per gateway.
+pub const INSTRUCTIONS_MAX: usize = 20;
 /// Request ids remembered: several minutes of retries under full load.
 pub const REQUESTS_MAX: usize = 2048;
 /// Gateways in one cluster.
@@ -169,6 +176,11 @@ impl State {
     /// What a gateway shall have.
     pub fn assignment(&self, gateway: &GatewayName) -> Option<&Arc<Desired>> {
         self.desired.get(gateway)
+    }
+
+    /// What the agents of a gateway say.
+    pub fn gateway_status(&self, gateway: &GatewayName) -> Option<&GatewayStatus> {
+        self.status.get(gateway).map(Arc::as_ref)
     }
 
     /// Number of gateways.

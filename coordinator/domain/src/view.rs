@@ -8,10 +8,13 @@ use millwright_model::{
 };
 use serde_json::{Value, json};
 
+mod gateway;
+
+use self::gateway::{gateway_status, verdict};
 use crate::{
     State,
     rollout::{count, owner},
-    state::{Attempt, MemberState, Rollout, RolloutPhase},
+    state::{MemberState, Rollout, RolloutPhase},
 };
 
 /// A resource with its status and the log index of its last change.
@@ -114,131 +117,6 @@ fn repository_status(state: &State, name: &millwright_model::id::Name) -> Value 
     status
 }
 
-/// State, reason and prose of a gateway.
-struct Verdict(&'static str, &'static str, String);
-
-fn verdict(state: &State, name: &GatewayName) -> Verdict {
-    let Some(stored) = state.gateways.get(name) else {
-        return Verdict("Unassigned", "Unknown", "no such gateway".to_owned());
-    };
-    let gateway = &stored.resource;
-    let status = state.status.get(name);
-    let connection = status.and_then(|status| status.connections.values().next());
-    let desired = state.desired.get(name);
-    if gateway.spec.paused {
-        return Verdict("Paused", "PausedBySpec", "spec.paused is true".to_owned());
-    }
-    match connection {
-        None => {
-            let message = "no agent has connected: millctl token create agent".to_owned();
-            return Verdict("Offline", "NeverConnected", message);
-        }
-        Some(connection) if !connection.connected => {
-            return Verdict("Offline", "AgentLost", format!("no agent since {}", connection.since));
-        }
-        Some(_) => {}
-    }
-    let Some(desired) = desired else {
-        return match owner(state, gateway) {
-            None => Verdict("Unassigned", "NoFleet", "no fleet selects this gateway".to_owned()),
-            Some(fleet) => Verdict(
-                "Pending",
-                "WaitsForRollout",
-                format!("waits for its stage in fleet {fleet}"),
-            ),
-        };
-    };
-    let last = status.and_then(|status| status.history.back());
-    match last.filter(|attempt| attempt.generation == desired.generation) {
-        Some(attempt) if attempt.manifest == Some(desired.manifest) => {
-            let member = pending_elsewhere(state, name, desired);
-            member.unwrap_or_else(|| Verdict("InSync", "", String::new()))
-        }
-        Some(attempt) => {
-            let failure = attempt.failures.first();
-            let message = failure.map(|f| format!("{}: {}", f.step, f.message));
-            Verdict(
-                "Failed",
-                "ApplyFailed",
-                message.unwrap_or_else(|| "the files differ".to_owned()),
-            )
-        }
-        None => {
-            let message = format!("applying commit {}", desired.render.commit.short());
-            Verdict("Syncing", "Assigned", message)
-        }
-    }
-}
-
-/// In sync with its assignment, but a newer rollout has not reached it yet.
-fn pending_elsewhere(
-    state: &State,
-    name: &GatewayName,
-    desired: &crate::state::Desired,
-) -> Option<Verdict> {
-    let fleet = state.rollouts.get(&desired.rollout).map(|rollout| &rollout.fleet)?;
-    let newest = state.newest.get(fleet)?;
-    if *newest == desired.rollout {
-        return None;
-    }
-    let rollout = state.rollouts.get(newest)?;
-    let member = rollout.members.get(name)?;
-    (member.state == MemberState::Pending).then(|| match rollout.phase {
-        RolloutPhase::Running => {
-            Verdict("Pending", "WaitsForStage", format!("waits for its turn in {newest}"))
-        }
-        RolloutPhase::Failed => {
-            Verdict("Pending", "RolloutFailed", format!("{newest} stopped before it"))
-        }
-        RolloutPhase::Completed | RolloutPhase::Superseded => {
-            Verdict("Pending", "Superseded", format!("{newest} ended before it"))
-        }
-    })
-}
-
-fn attempt_json(attempt: &Attempt) -> Value {
-    serde_json::to_value(attempt).unwrap_or(Value::Null)
-}
-
-fn gateway_status(state: &State, name: &GatewayName) -> Value {
-    let Verdict(word, reason, message) = verdict(state, name);
-    let status = state.status.get(name).cloned().unwrap_or_default();
-    let connection = match status.connections.values().next() {
-        None => json!({"state": "never"}),
-        Some(connection) => {
-            let node = state
-                .nodes
-                .get(&connection.node)
-                .map_or_else(|| connection.node.to_string(), |node| node.name.to_string());
-            json!({
-                "state": if connection.connected { "connected" } else { "lost" },
-                "node": node, "since": connection.since,
-                "agentVersion": connection.agent_version, "address": connection.address,
-            })
-        }
-    };
-    let desired = state.desired.get(name).map(|desired| {
-        json!({
-            "commit": desired.render.commit, "manifest": desired.manifest,
-            "generation": desired.generation, "rollout": desired.rollout,
-            "reference": desired.reference,
-        })
-    });
-    let last = status.history.back();
-    json!({
-        "state": word, "reason": reason, "message": message,
-        "connection": connection,
-        "facts": serde_json::to_value(&status.facts).unwrap_or(Value::Null),
-        "desired": desired,
-        "attempted": last.map(|a| json!({"commit": a.commit, "generation": a.generation})),
-        "applied": status.applied.as_ref().map(|a| json!({
-            "commit": a.commit, "manifest": a.manifest, "generation": a.generation, "at": a.at,
-        })),
-        "failures": last.map_or_else(|| json!([]), |a| json!(a.failures)),
-        "history": status.history.iter().rev().map(attempt_json).collect::<Vec<_>>(),
-    })
-}
-
 fn fleet_status(state: &State, name: &millwright_model::id::Name) -> Value {
     let members: Vec<&GatewayName> = state
         .gateways
@@ -246,7 +124,8 @@ fn fleet_status(state: &State, name: &millwright_model::id::Name) -> Value {
         .filter(|stored| owner(state, &stored.resource) == Some(name))
         .map(|stored| &stored.resource.metadata.name)
         .collect();
-    let in_sync = members.iter().filter(|gateway| verdict(state, gateway).0 == "InSync").count();
+    let in_sync =
+        members.iter().filter(|gateway| verdict(state, gateway).state == "InSync").count();
     let newest = state.newest.get(name);
     let rollout = newest.and_then(|id| state.rollouts.get(id));
     let (word, reason, message) = match rollout {

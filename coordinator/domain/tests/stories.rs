@@ -15,7 +15,7 @@ use millwright_model::{
     digest::{Digest, GitId},
     generation::{Epoch, Generation},
     id::{GatewayName, Member, RequestId},
-    report::{Failure, FailureKind, Phase, Report, Retry, Step},
+    report::{Failure, FailureKind, Phase, Report, Step},
     resource::{Kind, parse_documents},
     selector::Selector,
     time::Timestamp,
@@ -141,10 +141,17 @@ impl Cluster {
             member: Member::Single,
             generation: Generation(generation),
             epoch: Epoch(1),
+            attempt: 1,
             phase,
+            trigger: String::new(),
             commit: None,
+            files_added: 0,
             files_changed: 1,
             files_deleted: 0,
+            projects: Vec::new(),
+            snapshot: String::new(),
+            notices: Vec::new(),
+            sessions: Vec::new(),
             bytes_fetched: 1,
             duration_ms: 1,
             finished_at: Timestamp(1),
@@ -163,14 +170,7 @@ fn applied(commit: u8) -> Phase {
 }
 
 fn failed() -> Phase {
-    Phase::Failed {
-        failures: vec![Failure {
-            step: Step::Scan,
-            kind: FailureKind::ScanTimeout,
-            retry: Retry::Later,
-            message: "the scan did not end".into(),
-        }],
-    }
+    Phase::Failed { failures: vec![Failure::new(Step::Scan, FailureKind::ScanFailed, "no answer")] }
 }
 
 #[test]
@@ -213,7 +213,14 @@ fn a_failed_canary_stops_the_rollout_and_the_next_commit_starts_a_new_one() {
     cluster.report("g1", 1, failed());
     assert!(cluster.drive().is_empty());
     assert_eq!(cluster.phase("all-1"), format!("{:?}", RolloutPhase::Failed));
-    assert!(assignment_of(&cluster.state, &"g2".parse::<GatewayName>().expect("a name")).is_none());
+    assert!(
+        assignment_of(
+            &cluster.state,
+            &"g2".parse::<GatewayName>().expect("a name"),
+            Member::Single
+        )
+        .is_none()
+    );
     cluster.release(2);
     assert_eq!(cluster.drive(), ["g1"]);
 }

@@ -8,6 +8,7 @@ use millwright_model::id::{GatewayName, Member, Name};
 use tonic::{Code, Request, Status};
 
 use super::status::with_hint;
+use crate::node::Shared;
 
 /// A caller with a valid certificate.
 #[derive(Debug, Clone)]
@@ -29,13 +30,40 @@ pub fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
         None => Err(with_hint(
             Code::Unauthenticated,
             "this call needs a client certificate of this cluster",
-            "enrol first: millctl token create, then millwright-agent enrol",
+            "enrol first: millctl token create, then enrol with the token",
         )),
     }
 }
 
+/// Stands before every service that needs a certificate, whoever may use it then. The handshake has
+/// checked the certificate; a connection outlives it, so a ban is looked up for each call.
+pub fn guard(
+    shared: Shared,
+) -> impl Fn(Request<()>) -> Result<Request<()>, Status> + Clone + Send + Sync + 'static {
+    move |request| {
+        let caller = caller(&request)?;
+        if shared.store.revoked(&caller.identity, &caller.key_digest) {
+            return Err(with_hint(
+                Code::PermissionDenied,
+                format!("{} was evicted or banned", caller.identity),
+                "evicted: enrol again with a new join token; banned: ask an admin of the cluster",
+            ));
+        }
+        Ok(request)
+    }
+}
+
 fn wrong(identity: &Identity, service: &str) -> Status {
-    Status::permission_denied(format!("{identity} may not use the {service} service"))
+    let role = match service {
+        "agent" => "agent",
+        "control" => "operator",
+        _ => "coordinator",
+    };
+    with_hint(
+        Code::PermissionDenied,
+        format!("{identity} may not use the {service} service: it is for {role}s only"),
+        &format!("enrol as one with a join token: millctl token create {role} NAME"),
+    )
 }
 
 /// The caller as an agent.

@@ -20,6 +20,8 @@ use millwright_model::{
 use millwright_proto::control::{self as wire, control_service_server::ControlService};
 use tonic::{Request, Response, Status};
 
+mod gateway;
+
 use super::{auth, status};
 use crate::{consensus::Decided, edge, node::Shared};
 
@@ -277,8 +279,8 @@ impl ControlService for ControlApi {
         request: Request<wire::RevokeTokenRequest>,
     ) -> Reply<wire::RevokeTokenResponse> {
         let actor = self.allowed(&request, Deed::Admit)?;
-        let id = request.into_inner().id;
-        self.propose(actor, String::new(), Body::RevokeToken { id }).await?;
+        let wire::RevokeTokenRequest { id, reason } = request.into_inner();
+        self.propose(actor, reason, Body::RevokeToken { id }).await?;
         Ok(Response::new(wire::RevokeTokenResponse {}))
     }
 
@@ -292,6 +294,34 @@ impl ControlService for ControlApi {
         let member = parse_member(&member)?;
         self.propose(actor, reason, Body::RevokeAgent { gateway, member, ban }).await?;
         Ok(Response::new(wire::RevokeAgentResponse {}))
+    }
+
+    async fn act_on_gateway(
+        &self,
+        request: Request<wire::ActOnGatewayRequest>,
+    ) -> Reply<wire::ActOnGatewayResponse> {
+        let actor = self.allowed(&request, Deed::Write)?;
+        let wire::ActOnGatewayRequest { gateway, action, to, project, reason } =
+            request.into_inner();
+        let gateway = gateway.parse().map_err(invalid)?;
+        let action = gateway::action(&self.shared, &gateway, &action, to, project).await?;
+        let body = Body::ActOnGateway { gateway, action };
+        let decided = self.propose(actor, reason, body).await?;
+        Ok(Response::new(wire::ActOnGatewayResponse { index: decided.index }))
+    }
+
+    async fn instruct(
+        &self,
+        request: Request<wire::InstructRequest>,
+    ) -> Reply<wire::InstructResponse> {
+        let actor = self.allowed(&request, Deed::Write)?;
+        let wire::InstructRequest { gateway, member, kind, subject, reason, ttl_ms } =
+            request.into_inner();
+        let state = self.shared.consensus.state().state;
+        let instruct = gateway::instruct(&state, &gateway, &member, &kind, subject, ttl_ms)?;
+        let id = instruct.id.clone();
+        let decided = self.propose(actor, reason, Body::Instruct(instruct)).await?;
+        Ok(Response::new(wire::InstructResponse { id, index: decided.index }))
     }
 
     async fn cluster_status(

@@ -53,7 +53,7 @@ impl EnrolApi {
         csr: &[u8],
         identity: &Identity,
     ) -> Result<agent::EnrolResponse, Status> {
-        let life = self.shared.config.certificates.life();
+        let life = self.shared.config.certificates.life_of(identity);
         let issued = self
             .ca(state)?
             .sign(csr, identity, life, SystemTime::now())
@@ -134,11 +134,18 @@ impl EnrolmentService for EnrolApi {
             .map_err(|_| Status::invalid_argument("the request names no identity"))?;
         let key_digest = checked_csr(&csr_der)?;
         let published = self.shared.consensus.state();
-        if !published.state.key_allowed(&identity.to_string(), &key_digest) {
+        // Deleting an operator leaves its key behind; the name alone must not bring it back.
+        let gone = match &identity {
+            Identity::Operator { name, .. } => !published.state.operators().contains_key(name),
+            Identity::Agent { .. } | Identity::Coordinator { .. } => false,
+        };
+        if gone || !published.state.key_allowed(&identity.to_string(), &key_digest) {
             return Err(status::with_hint(
                 Code::PermissionDenied,
-                format!("{identity} is not registered with this key, or was evicted or banned"),
-                "enrol again with a new join token",
+                format!(
+                    "{identity} is not registered with this key, or was evicted, banned or deleted"
+                ),
+                "enrol again with a new join token: millctl token create",
             ));
         }
         Ok(Response::new(self.sign(&published.state, &csr_der, &identity)?))

@@ -1,6 +1,9 @@
 //! The service for other coordinators: Raft messages, snapshots, forwarded writes, read indexes,
-//! joining, the cluster key.
+//! joining, the cluster key, git objects.
 
+use std::pin::Pin;
+
+use futures::Stream;
 use millwright_proto::peer::{self, peer_service_server::PeerService};
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest as RaftVoteRequest};
 use tonic::{Request, Response, Status, Streaming};
@@ -13,6 +16,7 @@ use crate::{
     },
     convert,
     node::Shared,
+    objects,
 };
 
 /// Largest snapshot that a node takes in.
@@ -58,6 +62,9 @@ impl PeerService for PeerApi {
             leader_commit: codec::log_id_opt(leader_commit).map_err(garbled)?,
         };
         let answer = self.shared.consensus.raft().append_entries(rpc).await.map_err(stopped)?;
+        if network::is_from_leader(&answer) {
+            self.shared.consensus.heard_leader();
+        }
         Ok(Response::new(network::append_answer_out(answer)))
     }
 
@@ -179,5 +186,17 @@ impl PeerService for PeerApi {
         tracing::info!(node = %name, "handing the cluster key to a coordinator that joins");
         let key = self.shared.cluster_key.to_bytes().to_vec();
         Ok(Response::new(peer::GetClusterKeyResponse { key }))
+    }
+
+    type GetObjectsStream =
+        Pin<Box<dyn Stream<Item = Result<peer::ObjectsChunk, Status>> + Send + 'static>>;
+
+    async fn get_objects(
+        &self,
+        request: Request<peer::GetObjectsRequest>,
+    ) -> Result<Response<Self::GetObjectsStream>, Status> {
+        auth::coordinator(&request)?;
+        let chunks = objects::give(&self.shared, request.into_inner())?;
+        Ok(Response::new(Box::pin(chunks)))
     }
 }

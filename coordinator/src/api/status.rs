@@ -17,6 +17,15 @@ pub fn with_hint(code: Code, message: impl Into<String>, hint: &str) -> Status {
     status
 }
 
+/// What a coordinator said, with its hint, for people.
+pub fn told(status: &Status) -> String {
+    let hint = status.metadata().get(HINT_KEY).and_then(|hint| hint.to_str().ok());
+    match hint {
+        Some(hint) => format!("{}; {hint}", status.message()),
+        None => status.message().to_owned(),
+    }
+}
+
 /// A failed proposal or read.
 pub fn propose_failed(error: &ProposeFailed) -> Status {
     match error {

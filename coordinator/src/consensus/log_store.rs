@@ -27,8 +27,6 @@ use super::{
     types::{Entry, LogId, TypeConfig, Vote},
 };
 
-/// Largest size of one file of the log. A purge frees whole files, so this bounds what stays.
-const CHUNK_BYTES: usize = 16 << 20;
 /// Entries kept in memory for replication; older ones are read from disk.
 const CACHE_BYTES: usize = 64 << 20;
 const CACHE_ITEMS: usize = 20_000;
@@ -112,15 +110,15 @@ fn loaded(id: StoredLogId) -> LogId {
 }
 
 impl LogStore {
-    /// Opens the log of a directory, creating it when absent. A record cut short by a power loss
+    /// Opens the log of a directory, creating it when absent, in files of at most about `file_bytes`. A record cut short by a power loss
     /// at the very end is dropped: it was never acknowledged.
     ///
     /// # Errors
     /// When files cannot be read or a record before the end is damaged.
-    pub fn open(dir: &Path) -> io::Result<Self> {
+    pub fn open(dir: &Path, file_bytes: u64) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
         let mut config = Config::new(dir.display());
-        config.wal.chunk_max_size = Some(CHUNK_BYTES);
+        config.wal.chunk_max_size = Some(usize::try_from(file_bytes).unwrap_or(usize::MAX));
         config.log_cache_capacity = Some(CACHE_BYTES);
         config.log_cache_max_items = Some(CACHE_ITEMS);
         let log = RaftLog::open(Arc::new(config))?;

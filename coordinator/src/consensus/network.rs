@@ -208,6 +208,16 @@ fn append_answer(
     })
 }
 
+/// Whether an append came from the leader of this term: a former one is told of a higher vote.
+pub fn is_from_leader(answer: &AppendEntriesResponse<TypeConfig>) -> bool {
+    match answer {
+        AppendEntriesResponse::Success
+        | AppendEntriesResponse::PartialSuccess(_)
+        | AppendEntriesResponse::Conflict => true,
+        AppendEntriesResponse::HigherVote(_) => false,
+    }
+}
+
 /// The answer of an append, to wire.
 pub fn append_answer_out(answer: AppendEntriesResponse<TypeConfig>) -> peer::AppendResponse {
     let result = match answer {

@@ -160,8 +160,14 @@ impl RaftStateMachine<TypeConfig> for Machine {
     ) -> Result<(), io::Error> {
         let (meta, state) = snapshot::decode(&file)?;
         let snapshots = self.snapshots.clone();
+        let bytes = file.len();
         blocking(move || snapshots.store(&file)).await?;
         self.adopt(&meta, state);
+        tracing::info!(
+            index = self.applied.as_ref().map_or(0, LogId::index),
+            bytes,
+            "installed a snapshot from the leader"
+        );
         (self.listener)(&Touched::everything());
         Ok(())
     }

@@ -21,7 +21,7 @@ struct Builder;
 impl StoreBuilder<TypeConfig, LogStore, Machine, TempDir> for Builder {
     async fn build(&self) -> Result<(TempDir, LogStore, Machine), StorageError<TypeConfig>> {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let log = LogStore::open(&dir.path().join("log")).expect("a new log");
+        let log = LogStore::open(&dir.path().join("log"), 1 << 20).expect("a new log");
         let snapshots = SnapshotDir::open(&dir.path().join("snapshot")).expect("a new folder");
         let (publish, _) = watch::channel(Published::default());
         let machine = Machine::open(snapshots, publish, Arc::new(|_| {})).expect("no snapshot yet");

@@ -86,7 +86,7 @@ pub fn without_credentials(url: &str) -> String {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
@@ -96,7 +96,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn to_git(id: GitId) -> gix::ObjectId {
+pub(super) fn to_git(id: GitId) -> gix::ObjectId {
     gix::ObjectId::Sha1(id.0)
 }
 
@@ -127,7 +127,7 @@ impl Mirror {
         &self.url
     }
 
-    fn local(&self) -> gix::Repository {
+    pub(super) fn local(&self) -> gix::Repository {
         self.repository.to_thread_local()
     }
 

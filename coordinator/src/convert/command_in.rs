@@ -1,17 +1,12 @@
 //! Commands from protobuf.
 
 use millwright_coordinator_domain::command::{
-    AdvanceRollout, AgentRef, Body, Bootstrap, Command, CreateToken, Finish, NodeRecord,
-    PlanMember, PlanStage, ResolveRelease, StartRollout, TokenRole, UseToken,
+    AdvanceRollout, AgentRef, Body, Bootstrap, Command, CreateToken, Finish, GatewayAction,
+    Instruct, NodeRecord, PlanMember, PlanStage, ResolveRelease, StartRollout, TokenRole, UseToken,
 };
 use millwright_model::{
-    digest::Digest,
-    generation::Epoch,
-    id::RequestId,
-    path::ManagedPath,
-    report::{GatewayFacts, Report},
-    resource::Resource,
-    time::Timestamp,
+    digest::Digest, facts::GatewayFacts, generation::Epoch, id::RequestId, instruction::Answer,
+    path::ManagedPath, report::Report, resource::Resource, time::Timestamp,
 };
 use millwright_proto::log::{self, command::Body as Wire};
 
@@ -73,6 +68,20 @@ fn body_in(body: Wire) -> Result<Body, InvalidBytes> {
                 .collect::<Result<_, _>>()?,
         },
         Wire::RecordPresence(presence) => presence_in(presence)?,
+        Wire::ActOnGateway(act) => act_in(act)?,
+        Wire::Instruct(log::Instruct { id, gateway, member, kind, subject, expires_at_ms }) => {
+            Body::Instruct(Instruct {
+                id,
+                gateway: gateway.parse().map_err(bad)?,
+                member: member.parse().map_err(bad)?,
+                kind: kind.parse().map_err(bad)?,
+                subject,
+                expires_at: Timestamp(expires_at_ms),
+            })
+        }
+        Wire::RecordAnswers(log::RecordAnswers { answers }) => Body::RecordAnswers {
+            answers: answers.into_iter().map(answer_in).collect::<Result<_, _>>()?,
+        },
         Wire::NodeLost(log::NodeLost { node }) => Body::NodeLost { node },
         Wire::PutNode(log::PutNode { node, key_digest, version }) => {
             let (id, node) = node_in(node, &key_digest, version)?;
@@ -188,10 +197,7 @@ fn member_in(member: log::PlanMember) -> Result<PlanMember, InvalidBytes> {
         manifest: Digest::from_slice(&manifest).map_err(bad)?,
         render: serde_json::from_slice(&render_json).map_err(bad)?,
         stage,
-        roots: roots
-            .iter()
-            .map(|root| ManagedPath::parse(root).map_err(bad))
-            .collect::<Result<_, _>>()?,
+        roots: roots_in(&roots)?,
     })
 }
 
@@ -207,6 +213,44 @@ fn advance_in(advance: log::AdvanceRollout) -> Result<AdvanceRollout, InvalidByt
             "failed" => Some(Finish::Failed),
             other => return Err(bad(format!("unknown end of a rollout {other:?}"))),
         },
+    })
+}
+
+fn act_in(act: log::ActOnGateway) -> Result<Body, InvalidBytes> {
+    let log::ActOnGateway { gateway, action, snapshot, project, manifest, render_json, roots } =
+        act;
+    let action = match action.as_str() {
+        "retry" => GatewayAction::Retry,
+        "sync" => GatewayAction::Sync,
+        "pause" => GatewayAction::Pause,
+        "resume" => GatewayAction::Resume,
+        "rollback" if render_json.is_empty() => GatewayAction::RollbackToSnapshot {
+            id: snapshot,
+            project: (!project.is_empty()).then_some(project),
+        },
+        "rollback" => GatewayAction::RollbackToCommit {
+            manifest: Digest::from_slice(&manifest).map_err(bad)?,
+            render: serde_json::from_slice(&render_json).map_err(bad)?,
+            roots: roots_in(&roots)?,
+        },
+        other => return Err(bad(format!("unknown action {other:?}"))),
+    };
+    Ok(Body::ActOnGateway { gateway: gateway.parse().map_err(bad)?, action })
+}
+
+fn roots_in(roots: &[String]) -> Result<Vec<ManagedPath>, InvalidBytes> {
+    roots.iter().map(|root| ManagedPath::parse(root).map_err(bad)).collect()
+}
+
+fn answer_in(answer: log::InstructionAnswer) -> Result<Answer, InvalidBytes> {
+    let log::InstructionAnswer { id, gateway, member, ok, message, detail } = answer;
+    Ok(Answer {
+        id,
+        gateway: gateway.parse().map_err(bad)?,
+        member: member.parse().map_err(bad)?,
+        ok,
+        message,
+        detail,
     })
 }
 
@@ -232,7 +276,7 @@ fn agent_in(agent: log::AgentRef) -> Result<AgentRef, InvalidBytes> {
         member: member.parse().map_err(bad)?,
         version,
         address,
-        facts: facts.map(GatewayFacts::from).unwrap_or_default(),
+        facts: facts.map(GatewayFacts::try_from).transpose().map_err(bad)?.unwrap_or_default(),
         instance,
     })
 }

@@ -1,9 +1,10 @@
 //! Commands to protobuf.
 
 use millwright_coordinator_domain::command::{
-    AdvanceRollout, AgentRef, Body, Bootstrap, Command, CreateToken, Finish, NodeRecord,
-    PlanMember, ResolveRelease, StartRollout, UseToken,
+    AdvanceRollout, AgentRef, Body, Bootstrap, Command, CreateToken, Finish, GatewayAction,
+    Instruct, NodeRecord, PlanMember, ResolveRelease, StartRollout, UseToken,
 };
+use millwright_model::instruction::Answer;
 use millwright_proto::log::{self, command::Body as Wire};
 
 /// A command as it is stored.
@@ -68,6 +69,13 @@ fn body_out(body: &Body) -> Wire {
                     .collect(),
             })
         }
+        Body::ActOnGateway { gateway, action } => {
+            Wire::ActOnGateway(act_out(gateway.to_string(), action))
+        }
+        Body::Instruct(instruct) => Wire::Instruct(instruct_out(instruct)),
+        Body::RecordAnswers { answers } => Wire::RecordAnswers(log::RecordAnswers {
+            answers: answers.iter().map(answer_out).collect(),
+        }),
         Body::NodeLost { node } => Wire::NodeLost(log::NodeLost { node: *node }),
         Body::PutNode { id, node } => Wire::PutNode(log::PutNode {
             node: Some(node_out(*id, node)),
@@ -186,6 +194,55 @@ fn advance_out(advance: &AdvanceRollout) -> log::AdvanceRollout {
         assign: assign.iter().map(ToString::to_string).collect(),
         finish: finish.to_owned(),
         message: String::new(),
+    }
+}
+
+fn act_out(gateway: String, action: &GatewayAction) -> log::ActOnGateway {
+    let plain = |action: &str| log::ActOnGateway {
+        gateway: gateway.clone(),
+        action: action.to_owned(),
+        ..log::ActOnGateway::default()
+    };
+    match action {
+        GatewayAction::Retry => plain("retry"),
+        GatewayAction::Sync => plain("sync"),
+        GatewayAction::Pause => plain("pause"),
+        GatewayAction::Resume => plain("resume"),
+        GatewayAction::RollbackToSnapshot { id, project } => log::ActOnGateway {
+            snapshot: id.clone(),
+            project: project.clone().unwrap_or_default(),
+            ..plain("rollback")
+        },
+        GatewayAction::RollbackToCommit { manifest, render, roots } => log::ActOnGateway {
+            manifest: manifest.0.to_vec(),
+            render_json: serde_json::to_vec(render).expect("a render spec has text keys only"),
+            roots: roots.iter().map(ToString::to_string).collect(),
+            ..plain("rollback")
+        },
+    }
+}
+
+fn instruct_out(instruct: &Instruct) -> log::Instruct {
+    let Instruct { id, gateway, member, kind, subject, expires_at } = instruct;
+    log::Instruct {
+        id: id.clone(),
+        gateway: gateway.to_string(),
+        member: member.to_string(),
+        kind: kind.to_string(),
+        subject: subject.clone(),
+        expires_at_ms: expires_at.0,
+    }
+}
+
+fn answer_out(answer: &Answer) -> log::InstructionAnswer {
+    let Answer { id, gateway, member, ok, message, detail } = answer;
+    log::InstructionAnswer {
+        id: id.clone(),
+        gateway: gateway.to_string(),
+        member: member.to_string(),
+        ok: *ok,
+        message: message.clone(),
+        detail: detail.clone(),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use millwright_coordinator_domain::command::{AgentRef, Body};
-use millwright_model::report::Report;
+use millwright_model::{instruction::Answer, report::Report};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,8 @@ const RETRY: Duration = Duration::from_millis(500);
 pub enum Item {
     /// A report; the sender is told once it is committed.
     Report(Report, oneshot::Sender<()>),
+    /// What became of an instruction.
+    Answer(Answer),
     /// An agent is connected here.
     Connected(AgentRef),
     /// An agent has been gone from here for longer than the grace period.
@@ -84,7 +86,7 @@ async fn announce_start(shared: &Shared, stop: &CancellationToken) {
 }
 
 async fn record(shared: &Shared, items: Vec<Item>, stop: &CancellationToken) {
-    let (mut reports, mut acks) = (Vec::new(), Vec::new());
+    let (mut reports, mut acks, mut answers) = (Vec::new(), Vec::new(), Vec::new());
     let mut connected = BTreeMap::new();
     let mut lost = Vec::new();
     for item in items {
@@ -93,6 +95,7 @@ async fn record(shared: &Shared, items: Vec<Item>, stop: &CancellationToken) {
                 reports.push(report);
                 acks.push(ack);
             }
+            Item::Answer(answer) => answers.push(answer),
             Item::Connected(agent) => {
                 connected.insert((agent.gateway.clone(), agent.member), agent);
             }
@@ -104,6 +107,9 @@ async fn record(shared: &Shared, items: Vec<Item>, stop: &CancellationToken) {
         let connected = connected.into_values().collect();
         let body = Body::RecordPresence { node: shared.node_id, full: false, connected, lost };
         propose(shared, body, stop).await;
+    }
+    if !answers.is_empty() {
+        propose(shared, Body::RecordAnswers { answers }, stop).await;
     }
     if !reports.is_empty() && propose(shared, Body::RecordReports { reports }, stop).await {
         for ack in acks {

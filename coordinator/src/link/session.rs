@@ -1,11 +1,18 @@
 //! What to do about each thing that happens on a stream: pure, so that it is tested without one.
 //! The task only obtains events and carries out what this returns.
 
+use std::collections::BTreeSet;
+
 use millwright_model::{
     assignment::Assignment,
+    facts::GatewayFacts,
     generation::{Epoch, Generation},
-    report::{GatewayFacts, Phase, Report},
+    instruction::{Answer, Instruction},
+    report::{Phase, Report},
 };
+
+/// What orders assignments: a newer one replaces an older one.
+pub type Order = (Epoch, Generation, u32);
 
 /// Something that happened on the stream.
 #[derive(Debug)]
@@ -13,7 +20,7 @@ pub enum Event {
     /// The agent introduced itself.
     Hello {
         /// Newest generation that it has dealt with.
-        handled: (Epoch, Generation),
+        handled: Order,
         /// What it sees of its gateway.
         facts: GatewayFacts,
     },
@@ -25,6 +32,10 @@ pub enum Event {
     Facts(GatewayFacts),
     /// The agent has written an assignment down.
     Received(Epoch, Generation),
+    /// What became of an instruction.
+    Answered(Answer),
+    /// Open instructions, looked up because there may be new ones.
+    Instructions(Vec<Instruction>),
     /// The desired state, looked up because it may have changed.
     Desired(Option<Assignment>),
 }
@@ -44,13 +55,18 @@ pub enum Output {
     Announce(GatewayFacts),
     /// The agent has taken over this generation.
     Taken(Generation),
+    /// Send an instruction.
+    Instruct(Instruction),
+    /// Put an answer into the log.
+    RecordAnswer(Answer),
 }
 
 /// The state of one stream.
 #[derive(Debug, Default)]
 pub struct Session {
     greeted: bool,
-    sent: Option<(Epoch, Generation)>,
+    sent: Option<Order>,
+    instructed: BTreeSet<String>,
     facts: GatewayFacts,
 }
 
@@ -71,7 +87,10 @@ impl Session {
             Event::Reported(report) => match report.phase {
                 // Steps in between are progress, not history.
                 Phase::Running { .. } => vec![Output::Acknowledge(report)],
-                Phase::Applied { .. } | Phase::Failed { .. } => vec![Output::Record(report)],
+                Phase::Applied { .. }
+                | Phase::Failed { .. }
+                | Phase::RolledBack { .. }
+                | Phase::Inconsistent { .. } => vec![Output::Record(report)],
             },
             Event::Facts(facts) if facts == self.facts => Vec::new(),
             Event::Facts(facts) => {
@@ -81,11 +100,24 @@ impl Session {
             Event::Received(_, generation) => vec![Output::Taken(generation)],
             Event::Desired(None) => Vec::new(),
             Event::Desired(Some(assignment)) => self.desired(assignment),
+            Event::Answered(answer) => vec![Output::RecordAnswer(answer)],
+            Event::Instructions(open) => self.instructions(open),
         }
     }
 
+    fn instructions(&mut self, open: Vec<Instruction>) -> Vec<Output> {
+        if !self.greeted {
+            return Vec::new();
+        }
+        // Each once on this stream; an agent that lost it says hello again.
+        open.into_iter()
+            .filter(|one| self.instructed.insert(one.id.clone()))
+            .map(Output::Instruct)
+            .collect()
+    }
+
     fn desired(&mut self, assignment: Assignment) -> Vec<Output> {
-        let wanted = (assignment.epoch, assignment.generation);
+        let wanted = (assignment.epoch, assignment.generation, assignment.attempt);
         if !self.greeted || self.sent.is_some_and(|sent| sent >= wanted) {
             return Vec::new();
         }

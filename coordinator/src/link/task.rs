@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream::FuturesUnordered};
-use millwright_coordinator_domain::{assignment::assignment_of, command::AgentRef};
-use millwright_model::report::{GatewayFacts, Report};
-use millwright_proto::agent::{
-    self, agent_message::Message as In, coordinator_message::Message as Out,
+use millwright_coordinator_domain::{
+    assignment::{assignment_of, instructions_of},
+    command::AgentRef,
+};
+use millwright_model::{facts::GatewayFacts, report::Report};
+use millwright_proto::{
+    agent::{self, agent_message::Message as In, coordinator_message::Message as Out},
+    convert,
 };
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
@@ -102,7 +106,10 @@ impl Link {
                     Ok(Some(Err(_)) | None) => return Ok(()),
                     Err(_) => return Err(Status::deadline_exceeded("no heartbeat for 30 s")),
                 },
-                () = seat.wake.notified() => Some(self.look_up()),
+                () = seat.wake.notified() => {
+                    self.look_again().await?;
+                    None
+                }
                 Some(report) = self.acks.next() => {
                     if let Some(report) = report {
                         self.send(Out::ReportAck(ack_of(&report))).await?;
@@ -124,17 +131,25 @@ impl Link {
             }
             if greeted {
                 self.welcome().await?;
-                let desired = self.look_up();
-                for output in self.session.step(desired) {
-                    self.carry_out(output).await?;
-                }
+                self.look_again().await?;
             }
         }
     }
 
-    fn look_up(&self) -> Event {
-        let published = self.shared.consensus.state();
-        Event::Desired(assignment_of(&published.state, &self.end.key.0))
+    /// Sends what is new in the state for this agent.
+    async fn look_again(&mut self) -> Result<(), Status> {
+        let state = self.shared.consensus.state().state;
+        let (gateway, member) = &self.end.key;
+        let events = [
+            Event::Desired(assignment_of(&state, gateway, *member)),
+            Event::Instructions(instructions_of(&state, gateway, *member)),
+        ];
+        for event in events {
+            for output in self.session.step(event) {
+                self.carry_out(output).await?;
+            }
+        }
+        Ok(())
     }
 
     fn received(&mut self, message: agent::AgentMessage) -> Result<Event, Status> {
@@ -146,6 +161,7 @@ impl Link {
                     version,
                     handled_generation,
                     handled_epoch,
+                    handled_attempt,
                     applied_manifest: _,
                     facts,
                     instance,
@@ -156,8 +172,9 @@ impl Link {
                     handled: (
                         millwright_model::generation::Epoch(handled_epoch),
                         millwright_model::generation::Generation(handled_generation),
+                        handled_attempt,
                     ),
-                    facts: facts.map(GatewayFacts::from).unwrap_or_default(),
+                    facts: facts_of(facts)?,
                 }
             }
             In::Heartbeat(agent::Heartbeat { sequence }) => Event::Heartbeat(sequence),
@@ -169,7 +186,12 @@ impl Link {
                 }
                 Event::Reported(report)
             }
-            In::Facts(facts) => Event::Facts(GatewayFacts::from(facts)),
+            In::Facts(facts) => Event::Facts(facts_of(Some(facts))?),
+            In::Answer(answer) => {
+                let (gateway, member) = &self.end.key;
+                let answer = convert::answer(answer, gateway, *member);
+                Event::Answered(answer.map_err(|error| invalid(error.to_string()))?)
+            }
             In::Received(agent::Received { generation, epoch }) => Event::Received(
                 millwright_model::generation::Epoch(epoch),
                 millwright_model::generation::Generation(generation),
@@ -206,6 +228,14 @@ impl Link {
                 self.shared.batch.send(Item::Connected(agent)).await;
                 Ok(())
             }
+            Output::Instruct(instruction) => {
+                tracing::debug!(gateway = %self.end.key.0, kind = %instruction.kind, "instructed");
+                self.send(Out::Instruction(instruction.into())).await
+            }
+            Output::RecordAnswer(answer) => {
+                self.shared.batch.send(Item::Answer(answer)).await;
+                Ok(())
+            }
             Output::Taken(generation) => {
                 tracing::debug!(gateway = %self.end.key.0, generation = generation.0, "taken over");
                 Ok(())
@@ -235,7 +265,7 @@ impl Link {
 
 fn ack_of(report: &Report) -> agent::ReportAck {
     let wire = millwright_proto::common::Report::from(report.clone());
-    agent::ReportAck { generation: wire.generation, phase: wire.phase }
+    agent::ReportAck { generation: wire.generation, phase: wire.phase, attempt: wire.attempt }
 }
 
 fn closed(reason: Closed) -> Status {
@@ -243,6 +273,11 @@ fn closed(reason: Closed) -> Status {
         Closed::Replaced => Status::aborted("the same agent opened a newer stream"),
         Closed::Revoked => Status::permission_denied("this agent was evicted or banned"),
     }
+}
+
+fn facts_of(wire: Option<millwright_proto::common::GatewayFacts>) -> Result<GatewayFacts, Status> {
+    let facts = wire.map(GatewayFacts::try_from).transpose();
+    facts.map(Option::unwrap_or_default).map_err(|e| Status::invalid_argument(e.to_string()))
 }
 
 /// Text from an agent that ends up in replicated state.

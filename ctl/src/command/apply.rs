@@ -1,116 +1,148 @@
-//! `millctl apply` and `millctl delete`.
+//! `millctl apply`: sends resources, then waits for the rollouts that the change causes.
 
-use std::{
-    io::Read,
-    path::{Path, PathBuf},
-};
+mod concern;
+mod source;
 
-use millwright_model::resource::{Resource, parse_documents};
-use millwright_proto::control::{ApplyRequest, DeleteRequest, Resource as Wire};
-use serde_json::json;
+use std::{collections::BTreeSet, path::PathBuf};
+
+use clap::ValueHint;
+use millwright_model::{resource::Resource, time::Span};
+use millwright_proto::control::{ApplyRequest, ApplyResponse, Resource as Wire};
+use serde_json::{Value, json};
 
 use crate::{
-    cli::Global,
+    cli::{Global, Reason},
+    client::Client,
     command::client,
     error::{Error, Kind, Result},
-    output,
+    follow::{self, Screen, Target},
+    output::{self, style::tone_of},
+    view::text,
 };
 
+/// What it takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  millctl apply -f plant.yaml -m 'new line 4'
+  millctl apply -f plant/ --dry-run               check with the cluster, change nothing
+  millctl apply -f plant.yaml --detach            do not wait for the rollouts
+  git show HEAD:plant.yaml | millctl apply -f -")]
+pub struct Args {
+    /// File, folder, or - for standard input; may be repeated.
+    #[arg(short, long = "filename", value_name = "FILE", required = true, value_hint = ValueHint::AnyPath)]
+    pub files: Vec<PathBuf>,
+    /// Check with the cluster, change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Wait for the rollouts that follow; this is so anyway.
+    #[arg(long, conflicts_with = "detach")]
+    pub wait: bool,
+    /// Do not wait for the rollouts that follow.
+    #[arg(long)]
+    pub detach: bool,
+    /// Stop waiting after this; 0 looks once.
+    #[arg(long, default_value = "5m")]
+    pub timeout: Span,
+    /// Why.
+    #[command(flatten)]
+    pub why: Reason,
+}
+
 /// Reads every file first: nothing is sent while any has an error.
-pub(super) async fn run(
-    global: &Global,
-    files: &[PathBuf],
-    dry_run: bool,
-    reason: String,
-) -> Result<()> {
-    let resources = read(files)?;
-    let resources = resources
+pub(super) async fn run(global: &Global, args: Args) -> Result<()> {
+    let Args { files, dry_run, wait: _, detach, timeout, why } = args;
+    let resources = source::read(&files)?;
+    let request = ApplyRequest {
+        resources: resources.iter().map(wire).collect(),
+        dry_run,
+        reason: why.reason,
+    };
+    let mut client = client(global)?;
+    let known: BTreeSet<String> = if dry_run || detach {
+        BTreeSet::new()
+    } else {
+        let before = client.get("Rollout", "", "").await?;
+        before.values.iter().map(|value| text(value, "/metadata/name")).collect()
+    };
+    let answer = client.control().await?.apply(request).await?.into_inner();
+    let changed: Vec<&Resource> = resources
         .iter()
-        .map(|resource| Wire {
-            kind: resource.kind().to_string(),
-            name: resource.name().to_owned(),
-            json: resource.to_canonical_json(),
-            version: 0,
+        .filter(|resource| {
+            answer.results.iter().any(|one| {
+                one.kind == resource.kind().as_str()
+                    && one.name == resource.name()
+                    && one.action != "unchanged"
+            })
         })
         .collect();
-    let request = ApplyRequest { resources, dry_run, reason };
-    let answer = client(global)?.connect().await?.apply(request).await?.into_inner();
-    let list: Vec<_> = answer
+    if dry_run || detach || changed.is_empty() {
+        return show(global, &answer, &[], dry_run);
+    }
+    if !global.output.is_machine() {
+        show(global, &answer, &[], dry_run)?;
+    }
+    let fleets = concern::fleets(&mut client, &changed).await?;
+    let rollouts = wait(global, &mut client, fleets, known, timeout).await?;
+    if global.output.is_machine() {
+        return show(global, &answer, &rollouts, dry_run);
+    }
+    Ok(())
+}
+
+async fn wait(
+    global: &Global,
+    client: &mut Client,
+    fleets: BTreeSet<String>,
+    known: BTreeSet<String>,
+    timeout: Span,
+) -> Result<Vec<Value>> {
+    if fleets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let screen = Screen::beside(&global.output);
+    let target = Target::Caused { fleets, known };
+    let followed = follow::run(client, target, timeout.into(), screen).await;
+    followed.map_err(|error| match error.kind {
+        // The change itself is kept, whatever became of the waiting.
+        Kind::TimedOut | Kind::OperationFailed => {
+            Error { message: format!("the change is applied, but {}", error.message), ..error }
+        }
+        _ => error,
+    })
+}
+
+fn wire(resource: &Resource) -> Wire {
+    Wire {
+        kind: resource.kind().to_string(),
+        name: resource.name().to_owned(),
+        json: resource.to_canonical_json(),
+        version: 0,
+    }
+}
+
+/// Programs get the results as data; the rollouts beside them when they were waited for.
+fn show(global: &Global, answer: &ApplyResponse, rollouts: &[Value], dry_run: bool) -> Result<()> {
+    let results: Vec<Value> = answer
         .results
         .iter()
-        .map(|one| json!({"kind": one.kind, "name": one.name, "action": one.action}))
+        .map(|one| {
+            let mut value = json!({"kind": one.kind, "name": one.name, "action": one.action});
+            if dry_run {
+                value["dryRun"] = json!(true);
+            }
+            value
+        })
+        .chain(rollouts.iter().map(|rollout| {
+            json!({"kind": "Rollout", "name": text(rollout, "/metadata/name"),
+                "action": text(rollout, "/status/phase").to_lowercase()})
+        }))
         .collect();
-    if let Some(text) = output::machine(global.output, &json!(list)) {
-        output::print(&text);
-        return Ok(());
-    }
-    let suffix = if dry_run { " (dry run)" } else { "" };
-    for one in &answer.results {
-        output::print(&format!(
-            "{}/{} {}{suffix}\n",
-            one.kind.to_lowercase(),
-            one.name,
-            one.action
-        ));
-    }
-    Ok(())
-}
-
-fn sources(files: &[PathBuf]) -> Result<Vec<(String, String)>> {
-    let mut sources = Vec::new();
-    for file in files {
-        if file == Path::new("-") {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text)?;
-            sources.push(("standard input".to_owned(), text));
-            continue;
-        }
-        let shown = |path: &Path, error: std::io::Error| {
-            Error::new(Kind::Usage, format!("cannot read {}: {error}", path.display()))
+    output::show(&global.output, &json!(results), Some(answer.index), |_| {
+        let suffix = if dry_run { " (dry run)" } else { "" };
+        let line = |one: &millwright_proto::control::apply_response::Result| {
+            let action = output::style().paint(tone_of(&one.action), &one.action);
+            format!("{}/{} {action}{suffix}\n", one.kind.to_lowercase(), one.name)
         };
-        let mut paths = vec![file.clone()];
-        if file.is_dir() {
-            let entries = std::fs::read_dir(file).map_err(|error| shown(file, error))?;
-            paths = entries
-                .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-                .filter(|path| {
-                    let end = path.extension().and_then(|end| end.to_str()).unwrap_or_default();
-                    ["yaml", "yml", "json"].contains(&end)
-                })
-                .collect();
-            paths.sort();
-        }
-        for path in paths {
-            let text = std::fs::read_to_string(&path).map_err(|error| shown(&path, error))?;
-            sources.push((path.display().to_string(), text));
-        }
-    }
-    Ok(sources)
-}
-
-fn read(files: &[PathBuf]) -> Result<Vec<Resource>> {
-    let (mut resources, mut errors) = (Vec::new(), Vec::new());
-    for (name, text) in sources(files)? {
-        match parse_documents(&text, &name) {
-            Ok(found) => resources.extend(found),
-            Err(found) => errors.extend(found.iter().map(ToString::to_string)),
-        }
-    }
-    if !errors.is_empty() {
-        let message =
-            format!("{} errors, nothing was applied:\n{}", errors.len(), errors.join("\n"));
-        return Err(Error::new(Kind::Usage, message).hint("millctl explain KIND shows every field"));
-    }
-    if resources.is_empty() {
-        return Err(Error::new(Kind::Usage, "no resource was found in what was given"));
-    }
-    Ok(resources)
-}
-
-/// `millctl delete`.
-pub(super) async fn delete(global: &Global, kind: &str, name: &str, reason: String) -> Result<()> {
-    let request = DeleteRequest { kind: kind.to_owned(), name: name.to_owned(), reason };
-    client(global)?.connect().await?.delete(request).await?;
-    output::print(&format!("{kind}/{name} deleted\n"));
-    Ok(())
+        answer.results.iter().map(line).collect()
+    })
 }

@@ -5,6 +5,7 @@ use crate::{
     generation::{Epoch, Generation},
     id::{GatewayName, Name, RolloutId},
     path::ManagedPath,
+    policy::Policies,
 };
 
 /// Desired state of one gateway.
@@ -14,6 +15,8 @@ pub struct Assignment {
     pub gateway: GatewayName,
     /// Version counter.
     pub generation: Generation,
+    /// Which try of that generation; the first is 1.
+    pub attempt: u32,
     /// Life of the cluster.
     pub epoch: Epoch,
     /// Where the content comes from.
@@ -30,4 +33,27 @@ pub struct Assignment {
     pub roots: Vec<ManagedPath>,
     /// Which profile rendered it.
     pub sync_profile: Name,
+    /// How it may be applied.
+    pub policies: Policies,
+    /// Where its files come from.
+    pub origin: Origin,
+    /// Who or what asked for it, in words: a rollout, or a person and why.
+    pub trigger: String,
+    /// Read every file again instead of trusting stamps.
+    pub full: bool,
+}
+
+/// Where the files of an assignment come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// The manifest, fetched from a coordinator.
+    #[default]
+    Manifest,
+    /// A snapshot that the agent has.
+    Snapshot {
+        /// Which.
+        id: String,
+        /// Only the files of this project.
+        project: Option<String>,
+    },
 }

@@ -5,14 +5,18 @@
 
 pub mod assignment;
 pub mod digest;
+pub mod facts;
 pub mod generation;
 pub mod glob;
 pub mod id;
+pub mod instruction;
 pub mod manifest;
 pub mod path;
+pub mod policy;
 pub mod report;
 pub mod resource;
 pub mod selector;
 pub mod size;
 pub mod template;
 pub mod time;
+pub mod words;

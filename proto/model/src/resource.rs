@@ -15,8 +15,8 @@ pub use self::{
     kind::{Kind, UnknownKind},
     parse::{InvalidResource, SourceError, parse_documents},
     profile::{
-        Create, DeploymentMode, Limits, Mapping, MaxDelete, NormalizeRule, Signatures, SourceKind,
-        SyncProfileSpec,
+        Create, DeploymentMode, HISTORY_LIMIT, Limits, Mapping, MaxDelete, NormalizeRule,
+        Signatures, SourceKind, SyncProfileSpec,
     },
     schema::{explain, schema},
 };

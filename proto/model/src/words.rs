@@ -33,7 +33,7 @@ macro_rules! words {
             type Err = $crate::words::UnknownWord;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or_else(|| {
-                    UnknownWord { what: $what, word: text.chars().take(40).collect() }
+                    $crate::words::UnknownWord { what: $what, word: text.chars().take(40).collect() }
                 })
             }
         }

@@ -19,6 +19,7 @@ impl From<Assignment> for common::Assignment {
         let Assignment {
             gateway,
             generation,
+            attempt,
             epoch,
             repository,
             commit,
@@ -30,7 +31,7 @@ impl From<Assignment> for common::Assignment {
             policies,
             origin,
             trigger,
-            force,
+            full,
         } = assignment;
         let (snapshot, project) = match origin {
             Origin::Manifest => (String::new(), String::new()),
@@ -51,7 +52,8 @@ impl From<Assignment> for common::Assignment {
             snapshot,
             project,
             trigger,
-            force,
+            full,
+            attempt,
         }
     }
 }
@@ -75,7 +77,8 @@ impl TryFrom<common::Assignment> for Assignment {
             snapshot,
             project,
             trigger,
-            force,
+            full,
+            attempt,
         } = wire;
         let policies = match policies_json.as_slice() {
             [] => Policies::default(),
@@ -92,6 +95,7 @@ impl TryFrom<common::Assignment> for Assignment {
         Ok(Self {
             gateway: gateway.parse()?,
             generation: Generation(generation),
+            attempt: attempt.max(1),
             epoch: Epoch(epoch),
             repository: repository.parse()?,
             commit: commit.parse::<GitId>()?,
@@ -103,7 +107,7 @@ impl TryFrom<common::Assignment> for Assignment {
             policies,
             origin,
             trigger: bounded(trigger, TEXT_BYTES_MAX),
-            force,
+            full,
         })
     }
 }

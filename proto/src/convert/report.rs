@@ -184,8 +184,7 @@ impl TryFrom<common::Report> for Report {
             sessions,
             kept,
         } = wire;
-        let word =
-            common::Phase::try_from(phase).map_err(|_| InvalidMessage::Missing("phase"))?;
+        let word = common::Phase::try_from(phase).map_err(|_| InvalidMessage::Missing("phase"))?;
         Ok(Self {
             gateway: gateway.parse()?,
             member: member.parse()?,

@@ -1,178 +1,127 @@
-//! A simulated Ignition 8.3 gateway: its data directory is the truth, project resources and
-//! configuration are read only on a scan, and its web server answers as the real one is known to.
+//! A simulated Ignition gateway: its data directory is the truth, projects and configuration are
+//! read only on a scan, and its web server answers as the real one is known to.
 //!
-//! It covers state, identity, tokens, scans, scan-locks, signatures, sessions lists and redundancy
-//! state. It has no designers that save, no pair replication, no backups.
+//! ```text
+//!   files ──scan──▶ model ──▶ http routes ◀── clients          control port ◀── tests
+//!     ▲                                            ╲                │ Command
+//!     └── restamps, saves, imports, boot noise      ▶ State (one lock) ◀┘
+//! ```
+//!
+//! It has no script engine, no running tags and no TLS. Everything that tests may want to set or to
+//! happen is a [`Command`], in the library by [`Sim::run`] and for the program by
+//! `POST /sim/command` on its control port, which is another one than the gateway's.
+//!
+//! Times are short in [`SimConfig::new`] and those of a real gateway in [`Knobs::default`]. That no
+//! scan ever ran over a half-written tree is asserted with [`Sim::scans_of_other_trees`]. Files that
+//! cannot be replaced are made with [`held::hold`]; full disks are the tests' own.
 
+mod archive;
+mod backup;
+mod clock;
+pub mod command;
+mod config;
+mod control;
+pub mod counters;
+pub mod designer;
+mod disk;
+pub mod faults;
+mod gateway;
+pub mod held;
 mod http;
+mod json;
+pub mod knobs;
+mod lifecycle;
+mod lock;
+mod logbook;
+mod model;
+mod modules;
+mod pair;
+mod project_files;
+mod saves;
 pub mod scan;
 pub mod seed;
+pub mod sessions;
 pub mod signature;
+mod socket;
+mod stamps;
+mod tags;
+mod token;
+pub mod tree;
+mod trial;
+mod types;
+mod witness;
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use axum::Router;
+use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::scan::{Kind, ScanRecord};
-
-/// How to simulate.
-#[derive(Debug, Clone)]
-pub struct SimConfig {
-    /// The gateway's data directory; seeded when empty.
-    pub data_dir: PathBuf,
-    /// Its system name.
-    pub name: String,
-    /// Where to listen; port 0 picks one.
-    pub listen: SocketAddr,
-    /// As `gateway-info` says it.
-    pub version: String,
-    /// Token name and key; made when absent.
-    pub token: Option<(String, String)>,
-    /// Serve `/sim/...` for tests.
-    pub control: bool,
-    /// Shortest and longest scan, in milliseconds.
-    pub scan_ms: (u64, u64),
-    /// Gateway's clock minus ours, in milliseconds.
-    pub clock_skew_ms: i64,
-}
-
-impl SimConfig {
-    /// A gateway on a port of the system's choice.
-    pub fn new(data_dir: PathBuf, name: &str) -> Self {
-        Self {
-            data_dir,
-            name: name.to_owned(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            version: "8.3.6 (b2026042713)".to_owned(),
-            token: None,
-            control: false,
-            scan_ms: (50, 200),
-            clock_skew_ms: 0,
-        }
-    }
-}
-
-/// State of one kind of scan.
-#[derive(Debug, Default)]
-pub(crate) struct ScanSlot {
-    pub(crate) until: Option<Instant>,
-    pub(crate) last_timestamp: i64,
-    pub(crate) last_duration: i64,
-    pub(crate) lock: Option<Lock>,
-}
-
-/// A held scan-lock.
-#[derive(Debug, Clone)]
-pub(crate) struct Lock {
-    pub(crate) timestamp: u64,
-    pub(crate) until: Instant,
-    pub(crate) actor: String,
-}
-
-/// Switches that tests flip.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Faults {
-    /// Scans begin and never end.
-    pub stuck_scan: bool,
-    /// Every authenticated route answers 500.
-    pub internal_error: bool,
-    /// The gateway is starting: 503.
-    pub starting: bool,
-    /// The gateway is not commissioned: 302.
-    pub uncommissioned: bool,
-}
-
-#[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) config: SimConfig,
-    pub(crate) token_name: String,
-    pub(crate) token_hash: String,
-    pub(crate) projects: Mutex<ScanSlot>,
-    pub(crate) configuration: Mutex<ScanSlot>,
-    pub(crate) scans: Mutex<Vec<ScanRecord>>,
-    pub(crate) faults: Mutex<Faults>,
-    pub(crate) tasks: TaskTracker,
-    pub(crate) stop: CancellationToken,
-    pub(crate) began: Instant,
-}
-
-impl Inner {
-    pub(crate) fn slot(&self, kind: Kind) -> &Mutex<ScanSlot> {
-        match kind {
-            Kind::Projects => &self.projects,
-            Kind::Config => &self.configuration,
-        }
-    }
-
-    /// The gateway's clock, epoch milliseconds.
-    pub(crate) fn now_ms(&self) -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX) + self.config.clock_skew_ms
-    }
-
-    pub(crate) fn faults(&self) -> Faults {
-        *self.faults.lock().expect("nothing panics while holding it")
-    }
-}
+use self::gateway::Gateway;
+pub use self::{
+    command::Command,
+    config::{Profile, Role, SimConfig},
+    counters::Counters,
+    knobs::Knobs,
+    logbook::LogLine,
+    pair::Activity,
+    scan::{Kind, ScanRecord},
+};
 
 /// A running simulated gateway; stops when dropped.
 #[derive(Debug)]
 pub struct Sim {
-    inner: Arc<Inner>,
+    gateway: Arc<Gateway>,
     addr: SocketAddr,
+    control: Option<SocketAddr>,
+    gan: Option<SocketAddr>,
     token: String,
 }
 
 impl Sim {
-    /// Seeds the data directory if it is empty, and serves.
+    /// Seeds what the data directory lacks, boots, and serves.
     pub async fn start(mut config: SimConfig) -> anyhow::Result<Self> {
         let (name, key) = config.token.clone().unwrap_or_else(|| ("agent".into(), seed::new_key()));
         config.token = Some((name.clone(), key.clone()));
-        let token_hash =
-            seed::key_hash(&key).context("the token key is no base64url of 32 bytes")?;
-        seed::seed(&config, &token_hash)?;
-        let listener = TcpListener::bind(config.listen).await?;
-        let addr = listener.local_addr()?;
-        let inner = Arc::new(Inner {
-            config,
-            token_name: name.clone(),
-            token_hash,
-            projects: Mutex::default(),
-            configuration: Mutex::default(),
-            scans: Mutex::default(),
-            faults: Mutex::default(),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-            began: Instant::now(),
+        let hash = seed::key_hash(&key).context("the token key is no base64url of 32 bytes")?;
+        let (listen, control, role) = (config.listen, config.control, config.role);
+        let gateway = Arc::new(Gateway::new(config));
+        let booted = gateway.blocking(move |gateway| {
+            seed::seed(&gateway.settings, &hash)?;
+            lifecycle::boot(gateway)
         });
-        for kind in [Kind::Projects, Kind::Config] {
-            let now = inner.now_ms();
-            let mut slot = inner.slot(kind).lock().expect("nothing panics while holding it");
-            slot.last_timestamp = now;
-            slot.last_duration = 1;
+        booted.await?;
+        let addr = serve(&gateway, listen, http::routes(Arc::clone(&gateway))).await?;
+        let control = match control {
+            Some(at) => Some(serve(&gateway, at, control::routes(Arc::clone(&gateway))).await?),
+            None => None,
+        };
+        let mut gan = None;
+        if role != Role::Independent {
+            let any = SocketAddr::new(listen.ip(), 0);
+            let routes = pair::serve::routes(Arc::clone(&gateway));
+            gan = Some(serve(&gateway, any, routes).await?);
+            gateway.tasks.spawn(pair::link::keep(Arc::clone(&gateway)));
         }
-        let routes = http::routes(Arc::clone(&inner));
-        let stop = inner.stop.clone();
-        inner.tasks.spawn(async move {
-            let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-            let served =
-                axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
-            // Ends only when it is stopped.
-            let _ended = served.await;
-        });
-        Ok(Self { inner, addr, token: format!("{name}:{key}") })
+        gateway.tasks.spawn(scan::by_timer(Arc::clone(&gateway)));
+        gateway.tasks.spawn(lifecycle::keep_noise(Arc::clone(&gateway)));
+        Ok(Self { gateway, addr, control, gan, token: format!("{name}:{key}") })
     }
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where it takes commands, if it does.
+    pub fn control_addr(&self) -> Option<SocketAddr> {
+        self.control
+    }
+
+    /// Where it listens for the other node of a pair.
+    pub fn gan_addr(&self) -> Option<SocketAddr> {
+        self.gan
     }
 
     /// Its web server.
@@ -185,26 +134,76 @@ impl Sim {
         self.token.clone()
     }
 
-    /// Every scan that has ended, oldest first.
+    /// Every scan, oldest first, the running one included.
     pub fn scans(&self) -> Vec<ScanRecord> {
-        self.inner.scans.lock().expect("nothing panics while holding it").clone()
+        self.gateway.see(|state| state.scans.iter().cloned().collect())
     }
 
-    /// Resources whose signature the gateway would rewrite now, relative to `projects/`.
+    /// Scans that ran over another tree than one of these: with the digests of every whole state of
+    /// a deployment, those that saw a half-written one.
+    pub fn scans_of_other_trees(&self, whole: &[String]) -> Vec<ScanRecord> {
+        let other = |scan: &ScanRecord| scan.digest.as_ref().is_some_and(|d| !whole.contains(d));
+        self.scans().into_iter().filter(other).collect()
+    }
+
+    /// What it has counted.
+    pub fn counters(&self) -> Counters {
+        control::counters(&self.gateway)
+    }
+
+    /// Its log, oldest first.
+    pub fn log(&self) -> Vec<LogLine> {
+        self.gateway.see(|state| state.log.all())
+    }
+
+    /// What it is up to, as `GET /sim/state` shows it.
+    pub fn state(&self) -> Value {
+        control::state(&self.gateway)
+    }
+
+    /// Digest of the managed tree as it is now, to compare with [`ScanRecord::digest`].
+    pub fn tree_digest(&self) -> anyhow::Result<String> {
+        tree::digest(&self.gateway.settings.data_dir)
+    }
+
+    /// Resources whose signature a projects scan would find stale, as folders below `projects/`.
     pub fn stale_signatures(&self) -> anyhow::Result<Vec<String>> {
-        scan::stale(&self.inner.config.data_dir)
+        scan::stale(&self.gateway)
     }
 
-    /// Flips switches.
-    pub fn set_faults(&self, faults: Faults) {
-        *self.inner.faults.lock().expect("nothing panics while holding it") = faults;
+    /// Carries out a command.
+    pub async fn run(&self, command: Command) -> anyhow::Result<Value> {
+        command::run(&self.gateway, command).await
+    }
+
+    /// Changes knobs.
+    pub fn set(&self, act: impl FnOnce(&mut Knobs)) {
+        self.gateway.change(|state| act(&mut state.knobs));
+    }
+
+    /// Opens a session and returns its id.
+    pub fn open(&self, session: sessions::NewSession) -> String {
+        self.gateway.change(|state| {
+            let now = state.now_ms();
+            state.sessions.open(session, now)
+        })
+    }
+
+    /// Waits until a look at [`Sim::state`] gives something; an error after a while.
+    pub async fn until<T>(
+        &self,
+        patience: Duration,
+        mut look: impl FnMut(&Self) -> Option<T>,
+    ) -> anyhow::Result<T> {
+        let found = self.gateway.until_outside(|| look(self));
+        tokio::time::timeout(patience, found).await.context("it did not happen in time")
     }
 
     /// Ends it and waits.
     pub async fn stop(self) {
-        self.inner.stop.cancel();
-        self.inner.tasks.close();
-        let bounded = tokio::time::timeout(Duration::from_secs(2), self.inner.tasks.wait());
+        self.gateway.stop.cancel();
+        self.gateway.tasks.close();
+        let bounded = tokio::time::timeout(Duration::from_secs(2), self.gateway.tasks.wait());
         // A client may keep its connection open: the process ends it.
         let _ended = bounded.await;
     }
@@ -212,6 +211,31 @@ impl Sim {
 
 impl Drop for Sim {
     fn drop(&mut self) {
-        self.inner.stop.cancel();
+        self.gateway.stop.cancel();
     }
+}
+
+/// Makes two running nodes a pair.
+pub async fn join(master: &Sim, backup: &Sim) -> anyhow::Result<()> {
+    master.run(Command::Peer { address: backup.gan_addr() }).await?;
+    backup.run(Command::Peer { address: master.gan_addr() }).await?;
+    Ok(())
+}
+
+async fn serve(
+    gateway: &Arc<Gateway>,
+    at: SocketAddr,
+    routes: Router,
+) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at}"))?;
+    let addr = listener.local_addr()?;
+    let stop = gateway.stop.clone();
+    gateway.tasks.spawn(async move {
+        let service = routes.into_make_service_with_connect_info::<socket::Client>();
+        let served = axum::serve(socket::Listener(listener), service)
+            .with_graceful_shutdown(stop.cancelled_owned());
+        // Ends only when it is stopped.
+        let _ended = served.await;
+    });
+    Ok(addr)
 }

@@ -1,24 +1,33 @@
-//! What a scan does: reads the tree, and re-stamps project resources whose signature is stale
-//! (actor `external`).
+//! Scans: what a trigger does at once, what is read when, and what the log of scans says of it.
+//!
+//! The tree is read as soon as a scan begins, and becomes what the gateway knows when it ends. A
+//! trigger while a scan runs joins that scan: files written after its beginning are not seen.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
-use sha2::{Digest, Sha256};
-use walkdir::WalkDir;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+mod load;
+
+pub(crate) use self::load::{Loaded, install, load_tree};
+pub use crate::json::gson;
 use crate::{
-    Inner,
-    signature::{Form, Resource},
+    clock,
+    gateway::{Disk, Gateway, State},
+    knobs::{OnMismatch, ScanOutcome},
+    model,
+    pair::Cause,
+    stamps,
+    tree::{ROOTS, Tree, changed_ms},
 };
+
+/// Scans that the log keeps.
+const RECORDS_MAX: usize = 10_000;
 
 /// A kind of scan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Kind {
     /// Project files.
     Projects,
@@ -27,133 +36,280 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The top folder that it reads.
-    pub fn top(self) -> &'static str {
+    /// As routes spell it.
+    pub fn name(self) -> &'static str {
         match self {
             Kind::Projects => "projects",
             Kind::Config => "config",
         }
     }
+
+    /// From a segment of a route.
+    pub(crate) fn of(segment: &str) -> Option<Self> {
+        match segment {
+            "projects" => Some(Kind::Projects),
+            "config" => Some(Kind::Config),
+            _ => None,
+        }
+    }
 }
 
-/// What a scan saw.
-#[derive(Debug, Clone)]
+/// One scan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ScanRecord {
+    /// Counts from 1.
+    pub number: u64,
     /// Which.
     pub kind: Kind,
-    /// SHA-256 of every file, by path relative to the data directory.
-    pub files: BTreeMap<String, String>,
-    /// Resources that were re-stamped.
+    /// Who triggered it.
+    pub by: String,
+    /// When it was triggered, gateway's clock.
+    pub started_ms: i64,
+    /// When it ended; absent while it runs.
+    pub ended_ms: Option<i64>,
+    /// Digest of the complete managed tree when it was triggered; absent until it was read.
+    pub digest: Option<String>,
+    /// The same of `projects/` alone.
+    pub projects_digest: Option<String>,
+    /// The same of `config/resources/` alone.
+    pub config_digest: Option<String>,
+    /// Number of files of this kind.
+    pub files: usize,
+    /// Folders of resources that were stamped anew.
     pub restamped: Vec<String>,
+    /// Resources that did not load.
+    pub refused: Vec<String>,
+    /// Whether anything was loaded from what was read.
+    pub loaded: bool,
 }
 
-/// Begins a scan; the one that runs goes on if there is one.
-pub(crate) fn trigger(inner: &Arc<Inner>, kind: Kind) {
-    let (shortest, longest) = inner.config.scan_ms;
-    let took = rand::random_range(shortest..=longest.max(shortest));
-    {
-        let mut slot = inner.slot(kind).lock().expect("nothing panics while holding it");
-        // Any trigger frees the lock, at once.
-        slot.lock = None;
-        if slot.until.is_some() {
-            return;
+/// The state of a kind as REST shows it.
+pub(crate) fn body(state: &mut State, kind: Kind) -> Value {
+    let slot = state.slot(kind);
+    json!({
+        "scanActive": slot.active.is_some(),
+        "lastScanTimestamp": slot.last_timestamp,
+        "lastScanDuration": slot.last_duration,
+    })
+}
+
+/// Begins a scan, or joins the one that runs; frees the lock at once. Answers the state at this
+/// moment, or nothing if triggers fail.
+pub(crate) fn trigger(gateway: &Arc<Gateway>, kind: Kind, by: &str) -> Option<Value> {
+    let (answer, begun) = gateway.change(|state| {
+        if state.knobs.scan.outcome == ScanOutcome::Fail {
+            return (None, None);
         }
-        slot.until = Some(Instant::now() + Duration::from_millis(took));
+        match kind {
+            Kind::Projects => state.counters.project_scans += 1,
+            Kind::Config => state.counters.config_scans += 1,
+        }
+        free_locks(state, kind);
+        let begun = begin(state, kind, by);
+        let mut answer = body(state, kind);
+        answer["scanActive"] = true.into();
+        (Some(answer), begun)
+    });
+    if let Some(number) = begun {
+        gateway.tasks.spawn(run(Arc::clone(gateway), kind, number));
     }
-    let inner_then = Arc::clone(inner);
-    inner.tasks.spawn(async move {
-        let inner = inner_then;
+    answer
+}
+
+/// Scans and waits for the end; whether there was one.
+pub(crate) async fn to_the_end(gateway: &Arc<Gateway>, kind: Kind, by: &str) -> bool {
+    if trigger(gateway, kind, by).is_none() {
+        return false;
+    }
+    tokio::select! {
+        () = gateway.until(|state| state.slot(kind).active.is_none().then_some(())) => true,
+        () = gateway.stop.cancelled() => false,
+    }
+}
+
+/// Scans projects by timer, as 8.1 does; runs as long as the simulation.
+pub(crate) async fn by_timer(gateway: Arc<Gateway>) {
+    loop {
+        let every = gateway.until(|s| Some(s.knobs.scan.automatic_ms).filter(|ms| *ms > 0));
+        let every = tokio::select! {
+            every = every => every,
+            () = gateway.stop.cancelled() => return,
+        };
+        let other = |s: &mut State| (s.knobs.scan.automatic_ms != every).then_some(());
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(took)) => {}
-            () = inner.stop.cancelled() => return,
+            waited = gateway.pause(every) => if !waited { return },
+            // The interval was changed: wait anew.
+            () = gateway.until(other) => continue,
         }
-        if inner.faults().stuck_scan {
-            return;
+        if gateway.see(|state| state.phase == crate::gateway::Phase::Running) {
+            trigger(&gateway, Kind::Projects, "timer");
         }
-        let job = Arc::clone(&inner);
-        let read = tokio::task::spawn_blocking(move || read(&job.config.data_dir, kind)).await;
-        if let Ok(Ok(record)) = read {
-            inner.scans.lock().expect("nothing panics while holding it").push(record);
+    }
+}
+
+fn free_locks(state: &mut State, kind: Kind) {
+    let both = state.knobs.scan.frees_both_locks;
+    for other in [Kind::Projects, Kind::Config] {
+        if (other == kind || both) && state.slot(other).lock.free(clock::machine_ms()) {
+            state.counters.locks_freed += 1;
         }
-        let now = inner.now_ms();
-        let mut slot = inner.slot(kind).lock().expect("nothing panics while holding it");
+    }
+}
+
+/// Notes a new scan; nothing if one runs.
+fn begin(state: &mut State, kind: Kind, by: &str) -> Option<u64> {
+    if state.slot(kind).active.is_some() {
+        state.counters.joined_scans += 1;
+        return None;
+    }
+    let number = state.next_scan;
+    state.next_scan += 1;
+    state.slot(kind).active = Some(number);
+    if state.scans.len() == RECORDS_MAX {
+        state.scans.pop_front();
+    }
+    let started_ms = state.now_ms();
+    state.scans.push_back(ScanRecord {
+        number,
+        kind,
+        by: by.to_owned(),
+        started_ms,
+        ended_ms: None,
+        digest: None,
+        projects_digest: None,
+        config_digest: None,
+        files: 0,
+        restamped: Vec::new(),
+        refused: Vec::new(),
+        loaded: false,
+    });
+    Some(number)
+}
+
+async fn run(gateway: Arc<Gateway>, kind: Kind, number: u64) {
+    let began = Instant::now();
+    let knobs = gateway.knobs();
+    let took = rand::random_range(knobs.scan.min_ms..=knobs.scan.max_ms.max(knobs.scan.min_ms));
+    let lie = knobs.scan.outcome == ScanOutcome::Lie;
+    let read = gateway.blocking(move |gateway| read(gateway, kind, number, !lie)).await;
+    if let Err(error) = &read {
+        gateway.change(|state| state.say("ERROR", "ScanManager", &format!("Scan failed: {error}")));
+    }
+    let spent = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let endless =
+        |state: &mut State| (state.knobs.scan.outcome != ScanOutcome::Never).then_some(());
+    tokio::select! {
+        () = gateway.until(endless) => {}
+        () = gateway.stop.cancelled() => return,
+    }
+    if !gateway.pause(took.saturating_sub(spent)).await {
+        return;
+    }
+    // A restart forgets the scan that runs.
+    let forgotten = gateway.see(|state| state.slot(kind).active != Some(number));
+    if forgotten {
+        return;
+    }
+    let changed = match read {
+        Ok(Some(loaded)) => install(&gateway, loaded),
+        Ok(None) | Err(_) => false,
+    };
+    gateway.change(|state| {
+        let now = state.now_ms();
+        let slot = state.slot(kind);
         slot.last_timestamp = now.max(slot.last_timestamp + 1);
-        slot.last_duration = i64::try_from(took).unwrap_or(i64::MAX);
-        slot.until = None;
+        slot.last_duration = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        slot.active = None;
+        let ended = slot.last_timestamp;
+        with_record(state, number, |record| record.ended_ms = Some(ended));
+    });
+    if changed {
+        crate::pair::content_changed(&gateway, Cause::Files);
+    }
+}
+
+fn with_record(state: &mut State, number: u64, act: impl FnOnce(&mut ScanRecord)) {
+    if let Some(record) = state.scans.iter_mut().rev().find(|record| record.number == number) {
+        act(record);
+    }
+}
+
+/// Reads the tree now, and makes of it what the scan will install.
+pub(crate) fn read(
+    gateway: &Arc<Gateway>,
+    kind: Kind,
+    number: u64,
+    load: bool,
+) -> anyhow::Result<Option<Loaded>> {
+    let mut disk = gateway.disk();
+    let data_dir = &gateway.settings.data_dir;
+    let tree = disk.reader.read(data_dir, &ROOTS)?;
+    observe(gateway, &mut disk, &tree, kind);
+    gateway.change(|state| {
+        with_record(state, number, |record| {
+            record.digest = Some(tree.digest(""));
+            record.projects_digest = Some(tree.digest(ROOTS[0]));
+            record.config_digest = Some(tree.digest(ROOTS[1]));
+            let top = if kind == Kind::Projects { ROOTS[0] } else { ROOTS[1] };
+            record.files = tree.below(top).map(|(_, folder)| folder.files.len()).sum();
+            record.loaded = load;
+        });
+    });
+    if !load {
+        return Ok(None);
+    }
+    let (mut loaded, stale, refused) = load_tree(gateway, &tree, kind);
+    let mismatch = gateway.see(|state| match kind {
+        Kind::Projects => state.knobs.projects_mismatch,
+        Kind::Config => state.knobs.config_mismatch,
+    });
+    let stamped = if mismatch == OnMismatch::Restamp { stale } else { Vec::new() };
+    for folder in &stamped {
+        let timestamp = clock::stamp(gateway.see(|state| state.now_ms()));
+        stamps::restamp(&data_dir.join(folder), gateway.form(), "external", &timestamp)?;
+        disk.witness.wrote(data_dir, &format!("{folder}/resource.json"));
+    }
+    if !stamped.is_empty() {
+        let tree = disk.reader.read(data_dir, &ROOTS)?;
+        loaded = load_tree(gateway, &tree, kind).0;
+    }
+    gateway.change(|state| {
+        state.counters.restamps += stamped.len() as u64;
+        with_record(state, number, |record| {
+            record.restamped = stamped;
+            record.refused = refused;
+        });
+    });
+    Ok(Some(loaded))
+}
+
+/// Counts what others have done since the last look.
+fn observe(gateway: &Gateway, disk: &mut Disk, tree: &Tree, kind: Kind) {
+    let data_dir = &gateway.settings.data_dir;
+    let top = if kind == Kind::Projects { ROOTS[0] } else { ROOTS[1] };
+    let changed: Vec<i64> = disk
+        .witness
+        .changed(tree, top)
+        .iter()
+        .filter_map(|path| changed_ms(&data_dir.join(path)))
+        .collect();
+    let touched = disk.witness.violations(data_dir, tree);
+    gateway.change(|state| {
+        let slot = state.slot(kind);
+        let unlocked = changed.iter().filter(|at| !slot.lock.was_held(**at)).count();
+        slot.lock.past.clear();
+        state.counters.written_unlocked += unlocked as u64;
+        state.counters.never_touched.extend(touched);
     });
 }
 
-fn read(data_dir: &Path, kind: Kind) -> anyhow::Result<ScanRecord> {
-    let mut restamped = Vec::new();
-    if kind == Kind::Projects {
-        restamped = stale(data_dir)?;
-        for resource in &restamped {
-            restamp(&data_dir.join("projects").join(resource))?;
-        }
-    }
-    let mut files = BTreeMap::new();
-    for entry in WalkDir::new(data_dir.join(kind.top())) {
-        let entry = entry?;
-        if entry.file_type().is_file() {
-            let path = entry.path().strip_prefix(data_dir)?.display().to_string();
-            files.insert(path, hex::encode(Sha256::digest(fs::read(entry.path())?)));
-        }
-    }
-    Ok(ScanRecord { kind, files, restamped })
-}
-
-/// `resource.json` files below `projects/` whose signature fits neither form.
-pub(crate) fn stale(data_dir: &Path) -> anyhow::Result<Vec<String>> {
-    let projects = data_dir.join("projects");
-    let mut found = Vec::new();
-    for entry in WalkDir::new(&projects).sort_by_file_name() {
-        let entry = entry?;
-        if entry.file_name() != "resource.json" {
-            continue;
-        }
-        let dir = entry.path().parent().map(PathBuf::from).unwrap_or_default();
-        let Ok(resource) = Resource::parse(&fs::read(entry.path())?) else { continue };
-        // An absent signature is left alone.
-        let Some(carried) = resource.signature() else { continue };
-        let content = |name: &str| fs::read(dir.join(name)).ok();
-        let fits = [Form::V83, Form::V81]
-            .into_iter()
-            .any(|form| resource.sign(form, &content).as_deref() == Some(&carried));
-        if !fits {
-            found.push(entry.path().strip_prefix(&projects)?.display().to_string());
-        }
-    }
-    Ok(found)
-}
-
-fn restamp(path: &Path) -> anyhow::Result<()> {
-    let bytes = fs::read(path)?;
-    let mut value: serde_json::Value = serde_json::from_slice(&bytes)?;
-    value["attributes"]["lastModification"] =
-        serde_json::json!({"actor": "external", "timestamp": "2026-01-01T00:00:00Z"});
-    let text = serde_json::to_vec_pretty(&value)?;
-    let resource = Resource::parse(&text)?;
-    let dir = path.parent().map(PathBuf::from).unwrap_or_default();
-    if let Some(signature) = resource.sign(Form::V83, &|name| fs::read(dir.join(name)).ok()) {
-        value["attributes"]["lastModificationSignature"] = signature.into();
-        fs::write(path, gson(&value)?)?;
-    }
-    Ok(())
-}
-
-/// Pretty JSON in the gateway's style: two spaces, HTML-safe escapes, no final newline.
-pub fn gson(value: &serde_json::Value) -> anyhow::Result<String> {
-    let text = serde_json::to_string_pretty(value)?;
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("\\u003c"),
-            '>' => out.push_str("\\u003e"),
-            '&' => out.push_str("\\u0026"),
-            '=' => out.push_str("\\u003d"),
-            '\'' => out.push_str("\\u0027"),
-            _ => out.push(c),
-        }
-    }
-    Ok(out)
+/// Resources whose signature fits neither form, as paths of `resource.json` below `projects/`.
+pub(crate) fn stale(gateway: &Gateway) -> anyhow::Result<Vec<String>> {
+    let data_dir = &gateway.settings.data_dir;
+    let tree = gateway.disk().reader.read(data_dir, &ROOTS)?;
+    let nothing = model::projects::Projects::default();
+    let found = model::projects::read(data_dir, &tree, &nothing, OnMismatch::Keep);
+    let inside = found.stale.iter().filter_map(|path| path.strip_prefix("projects/"));
+    Ok(inside.map(|path| format!("{path}/resource.json")).collect())
 }

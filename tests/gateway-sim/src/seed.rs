@@ -1,107 +1,136 @@
-//! A data directory as a small 8.3 gateway has it, with one API token.
+//! A data directory as a small gateway has it, with one API token that may do everything.
 
 use std::{fs, path::Path};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::json;
-use sha2::{Digest, Sha256};
+use serde_json::{Value, json};
 
-use crate::{SimConfig, scan::gson};
-
-/// A fresh token key: 32 random bytes.
-pub fn new_key() -> String {
-    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
-}
-
-/// The hash that the gateway keeps of a key.
-pub fn key_hash(key: &str) -> Option<String> {
-    let bytes = URL_SAFE_NO_PAD.decode(key).ok()?;
-    (bytes.len() == 32).then(|| URL_SAFE_NO_PAD.encode(Sha256::digest(bytes)))
-}
-
-fn write(path: &Path, content: &str) -> anyhow::Result<()> {
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)?;
-    }
-    Ok(fs::write(path, content)?)
-}
+pub use crate::token::{key_hash, new_key};
+use crate::{
+    config::{Profile, SimConfig},
+    json::gson,
+    signature::Form,
+    stamps, token,
+};
 
 /// Writes what is missing; an existing gateway keeps its files.
 pub(crate) fn seed(config: &SimConfig, token_hash: &str) -> anyhow::Result<()> {
     let data = &config.data_dir;
     fs::create_dir_all(data.join("projects/.resources"))?;
+    for (path, content) in common(config) {
+        write_new(&data.join(path), &content)?;
+    }
+    if config.profile == Profile::V81 {
+        return Ok(());
+    }
     let resources = data.join("config/resources");
-    let mode = |title: &str, description: &str, parent: &str| {
-        gson(
-            &json!({"title": title, "description": description, "enabled": true, "inheritable": true, "parent": parent}),
-        )
-    };
-    let external = mode("External", "Externally managed configuration", "system")?;
-    write(&resources.join("external/config-mode.json"), &external)?;
-    let core = mode(
-        "Core",
-        "Core collection of locally managed Gateway configuration resources",
-        "external",
-    )?;
-    write(&resources.join("core/config-mode.json"), &core)?;
-    let properties = resources.join("core/ignition/system-properties");
-    if !properties.join("config.json").exists() {
-        write(&properties.join("config.json"), &gson(&json!({"systemName": config.name}))?)?;
-        write(&properties.join("resource.json"), &plain_resource()?)?;
+    fs::create_dir_all(resources.join(".resources"))?;
+    fs::create_dir_all(resources.join("local"))?;
+    for (name, title, description, parent) in [
+        ("external", "External", "Externally managed configuration", "system"),
+        (
+            "core",
+            "Core",
+            "Core collection of locally managed Gateway configuration resources",
+            "external",
+        ),
+    ] {
+        let text = gson(&mode(title, description, parent))?;
+        write_new(&resources.join(name).join("config-mode.json"), &text)?;
+    }
+    if let Some(name) = &config.mode {
+        let text = gson(&mode(name, "", "core"))?;
+        write_new(&resources.join(name).join("config-mode.json"), &text)?;
+    }
+    for (kind, settings) in singletons(&config.name) {
+        let folder = resources.join("core/ignition").join(kind);
+        if !folder.join("config.json").exists() {
+            // This one is compact.
+            let text = if kind == "quickstart" { settings.to_string() } else { gson(&settings)? };
+            write_new(&folder.join("config.json"), &text)?;
+            write_new(&folder.join("resource.json"), &gson(&plain_meta())?)?;
+            stamps::restamp(&folder, Form::V83, "system-init", "2026-01-01T00:00:00Z")?;
+        }
     }
     let name = config.token.as_ref().map_or("agent", |(name, _)| name.as_str());
-    let token = resources.join("external/ignition/api-token").join(name);
-    let levels =
-        json!([{"name": "Authenticated", "children": [{"name": "Deploy", "children": []}]}]);
-    let body = json!({
-        "profile": {"type": "basic-token", "secureChannelRequired": false, "securityLevels": levels,
-            "timestamp": 1_762_541_114_981_u64},
-        "settings": {"tokenHash": token_hash},
-    });
-    write(&token.join("config.json"), &gson(&body)?)?;
-    write(&token.join("resource.json"), &plain_resource()?)?;
-    for (path, content) in [
-        ("db/config.idb", "SQLite format 3\0"),
-        ("gateway.xml", "<properties/>\n"),
-        (
-            "redundancy.xml",
-            "<properties><entry key=\"redundancy.noderole\">Independent</entry></properties>\n",
-        ),
-        ("modules.json", "{}"),
-        ("commissioning.json", "{\"isCommissioned\":\"COMMISSIONED\"}"),
-        ("logs/wrapper.log", "started\n"),
-        ("valueStore.idb", "SQLite format 3\0"),
-    ] {
-        if !data.join(path).exists() {
-            write(&data.join(path), content)?;
-        }
+    let folder = resources.join("external/ignition/api-token").join(name);
+    let body = gson(&token::body(token_hash, false, "Deploy"))?;
+    if fs::read_to_string(folder.join("config.json")).ok().as_ref() != Some(&body) {
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("config.json"), body)?;
     }
-    Ok(())
+    write_new(&folder.join("resource.json"), &gson(&plain_meta())?)
 }
 
-fn plain_resource() -> anyhow::Result<String> {
-    gson(&json!({
+/// Files of both versions.
+fn common(config: &SimConfig) -> Vec<(&'static str, String)> {
+    let mode = config.mode.as_ref().map_or(String::new(), |mode| {
+        format!("wrapper.java.additional.9=-Dignition.config.mode={mode}\n")
+    });
+    let redundancy = format!(
+        "<properties>\n<entry key=\"redundancy.noderole\">{}</entry>\n</properties>\n",
+        config.role.name()
+    );
+    vec![
+        ("db/config.idb", "SQLite format 3\0".to_owned()),
+        ("gateway.xml", "<properties/>\n".to_owned()),
+        ("redundancy.xml", redundancy),
+        ("ignition.conf", format!("wrapper.java.command=java\n{mode}")),
+        ("modules.json", "{}".to_owned()),
+        ("commissioning.json", commissioning(config.commissioned)),
+        ("logs/wrapper.log", String::new()),
+        ("valueStore.idb", "SQLite format 3\0".to_owned()),
+        (
+            "config/local/ignition/gateway-network/server/security/pki/trusted/certs/own.pem",
+            String::new(),
+        ),
+    ]
+}
+
+fn singletons(name: &str) -> [(&'static str, Value); 3] {
+    let any_of = |levels: Value| json!({"type": "AnyOf", "securityLevels": levels});
+    let deploy =
+        json!([{"name": "Authenticated", "children": [{"name": "Deploy", "children": []}]}]);
+    let everybody = json!([{"name": "Authenticated", "children": []}]);
+    [
+        (
+            "system-properties",
+            json!({"systemName": name, "secondsBeforeFailover": 60, "gatewayScriptingProject": "",
+                "homepageUrl": "", "homepageNotes": ""}),
+        ),
+        ("quickstart", json!({"steps": []})),
+        (
+            "security-properties",
+            json!({"readPermissions": any_of(everybody), "writePermissions": any_of(deploy)}),
+        ),
+    ]
+}
+
+/// `config-mode.json`.
+pub(crate) fn mode(title: &str, description: &str, parent: &str) -> Value {
+    json!({"title": title, "description": description, "enabled": true, "inheritable": true,
+        "parent": parent})
+}
+
+/// `commissioning.json`.
+pub(crate) fn commissioning(yes: bool) -> String {
+    let state = if yes { "COMMISSIONED" } else { "UNCOMMISSIONED" };
+    format!("{{\"isCommissioned\":\"{state}\",\"connections.useSsl\":\"false\"}}")
+}
+
+/// `resource.json` of a resource with one file, without stamps.
+pub(crate) fn plain_meta() -> Value {
+    json!({
         "scope": "A", "version": 1, "restricted": false, "overridable": true,
         "files": ["config.json"], "attributes": {"enabled": true},
-    }))
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_known_token_hashes_hold() {
-        for (key, hash) in [
-            (
-                "p3wRdNxufWgMbovC14yPkr9o_GKJlno-K7c99LKexSo",
-                "c4cNxcsHexJ5mlGPoinRgppto_nEj8mSnacF-ppNCjM",
-            ),
-            (
-                "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-                "Yw3NKWbEM2aRElRIu7JbT_QSpJxzLbLIq8G4WBvXEN0",
-            ),
-        ] {
-            assert_eq!(super::key_hash(key).as_deref(), Some(hash));
-        }
-        assert_eq!(super::key_hash("short"), None);
+fn write_new(path: &Path, content: &str) -> anyhow::Result<()> {
+    if path.exists() {
+        return Ok(());
     }
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    Ok(fs::write(path, content)?)
 }

@@ -94,7 +94,7 @@ fn scope_bits(scope: &str) -> i32 {
 }
 
 /// JSON text without white space and without HTML escapes; order and numbers stay as they are.
-fn compact(json: &str) -> String {
+pub(crate) fn compact(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut rest = json;
     while let Some(first) = rest.chars().next() {

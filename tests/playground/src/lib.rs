@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod company;
 pub mod gitserver;
 pub mod output;
+pub mod plant;
 pub mod process;
 pub mod repository;
 pub mod story;

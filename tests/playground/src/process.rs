@@ -20,10 +20,22 @@ pub struct Process {
 impl Process {
     /// Starts a program that understands `--until-stdin-closes`; its log goes to a file.
     pub fn start(name: &str, program: &str, args: &[&str], log: &Path) -> anyhow::Result<Self> {
+        Self::start_in(name, program, args, log, &[])
+    }
+
+    /// The same with variables in its environment.
+    pub fn start_in(
+        name: &str,
+        program: &str,
+        args: &[&str],
+        log: &Path,
+        env: &[(&str, String)],
+    ) -> anyhow::Result<Self> {
         let out = File::options().create(true).append(true).open(log)?;
         let child = Command::new(binary(program)?)
             .args(args)
             .arg("--until-stdin-closes")
+            .envs(env.iter().map(|(key, value)| (*key, value.as_str())))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(out)
@@ -36,6 +48,21 @@ impl Process {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its process id, while it runs: for measurements.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(&mut self) -> anyhow::Result<std::process::ExitStatus> {
+        self.child.wait().await.with_context(|| format!("cannot wait for {}", self.name))
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
     /// SIGKILL, as a power cut would.
@@ -68,15 +95,28 @@ pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     found.with_context(|| format!("the program {name} has not been built"))
 }
 
-/// Builds the programs that are started as processes, in the profile that we were built in. Cargo
-/// does nothing when they are there already.
+/// Builds the programs that are started as processes, in the profile that we were built in. The whole
+/// workspace with the features that its tests have: so nothing that `cargo test` has built is built
+/// again with others, and cargo does nothing when they are there already.
 pub fn build_programs() -> anyhow::Result<()> {
+    cargo(&["--workspace", "--tests", "--bins"])
+}
+
+/// Builds the agent with fault points.
+pub fn build_faulty_agent() -> anyhow::Result<()> {
+    cargo(&[
+        "--workspace",
+        "--bin",
+        "millwright-agent-faults",
+        "--features",
+        "millwright-agent/faults",
+    ])
+}
+
+fn cargo(args: &[&str]) -> anyhow::Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = std::process::Command::new(cargo);
-    command.args(["build", "--quiet", "--locked"]);
-    for package in ["millwright-coordinator", "millwright-agent", "millctl"] {
-        command.args(["-p", package]);
-    }
+    command.args(["build", "--quiet", "--locked"]).args(args);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
@@ -88,7 +128,17 @@ pub fn build_programs() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A port that is free now on loopback.
+/// A port that is free now on loopback. Not one that the system gives to outgoing connections: such a
+/// connection could take it while a program that is killed and started again does not listen.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    for _ in 0..100 {
+        let port = rand::random_range(PORTS);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port between {} and {} is free", PORTS.start(), PORTS.end());
 }
+
+/// Below the range of outgoing connections on Linux (32768 to 60999) and above what services use.
+const PORTS: std::ops::RangeInclusive<u16> = 15_000..=32_000;

@@ -69,7 +69,9 @@ impl Company {
         say(began, "starting three coordinators");
         let cluster = Cluster::start(&plan.dir, 3).await?;
         let file = resources(plan, &server.url("plant"))?;
-        cluster.ctl(&["apply", "-f", &file.display().to_string(), "-m", "playground"]).await?;
+        let file = file.display().to_string();
+        // The agents that the rollout needs are started below.
+        cluster.ctl(&["apply", "-f", &file, "-m", "playground", "--detach"]).await?;
         let applied = cluster.json(&["get", "gateways"]).await?;
         let names: Vec<String> = applied
             .as_array()

@@ -49,8 +49,8 @@ impl State {
         let now = self.now;
         let status = Arc::make_mut(&mut self.status).entry(agent.gateway.clone()).or_default();
         let status = Arc::make_mut(status);
-        status.facts = agent.facts;
         let member = agent.member.as_str().to_owned();
+        status.facts.insert(member.clone(), agent.facts);
         let before = status.connections.get(&member);
         let since = before.filter(|old| old.connected).map_or(now, |old| old.since);
         let news = before.is_none_or(|old| !old.connected);

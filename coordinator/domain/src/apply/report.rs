@@ -1,80 +1,125 @@
 //! What agents did: the only source of *applied*, and the only evidence that moves a rollout. A
-//! report counts for the generation that it names and for no other.
+//! report counts for the generation that it names and for no other. A backup's report says only
+//! whether it has taken over what its master applied.
 
 use std::sync::Arc;
 
 use millwright_model::{
-    report::{Phase, Report},
-    resource::Kind,
+    digest::Digest,
+    id::{GatewayName, Member},
+    instruction::InstructionKind,
+    report::{Failure, Phase, Report},
+    resource::{HISTORY_LIMIT, Kind},
+    time::Span,
 };
 
 use super::{Judged, Scene};
 use crate::{
     State,
     command::Accepted,
-    state::{Attempt, HISTORY_MAX, MemberState},
+    state::{Attempt, AttemptResult, BackupStatus, DesiredOrigin, InstructionRecord, MemberState},
 };
+
+/// How long the master may take to carry a resync out.
+const RESYNC_LIFE: Span = Span(600_000);
 
 impl State {
     pub(super) fn record_reports(&mut self, scene: &mut Scene<'_>, reports: Vec<Report>) -> Judged {
         for report in reports {
-            self.record_report(scene, report);
+            if self.gateways.contains_key(&report.gateway) && report.epoch == self.epoch {
+                match report.member {
+                    Member::Single | Member::Master => self.record_report(scene, report),
+                    Member::Backup => self.record_backup(scene, report),
+                }
+            }
         }
         Ok(Accepted::Done)
     }
 
     fn record_report(&mut self, scene: &mut Scene<'_>, report: Report) {
-        let known = self.gateways.contains_key(&report.gateway) && report.epoch == self.epoch;
-        let (manifest, failures) = match report.phase {
-            Phase::Running { .. } => return,
-            Phase::Applied { manifest } => (Some(manifest), Vec::new()),
-            Phase::Failed { failures } => (None, failures),
-        };
-        if !known {
-            return;
-        }
-        let attempt = Attempt {
-            generation: report.generation,
-            commit: report.commit,
-            manifest,
-            failures,
-            at: self.now,
-            files_changed: report.files_changed,
-            files_deleted: report.files_deleted,
-            bytes_fetched: report.bytes_fetched,
-            duration_ms: report.duration_ms,
-        };
-        let status = Arc::make_mut(&mut self.status).entry(report.gateway.clone()).or_default();
+        let gateway = report.gateway.clone();
+        let Some(attempt) = self.attempt_of(report) else { return };
+        let keep = self.history_limit(&gateway);
+        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
         // The agent sends until it is acknowledged: the same report may come twice.
-        if status.history.iter().any(|past| past.generation == attempt.generation) {
+        let same = |past: &Attempt| {
+            (past.generation, past.attempt) == (attempt.generation, attempt.attempt)
+        };
+        if status.history.iter().any(same) {
             return;
         }
         let status = Arc::make_mut(status);
         status.history.push_back(attempt.clone());
-        while status.history.len() > HISTORY_MAX {
+        while status.history.len() > keep {
             status.history.pop_front();
         }
         if attempt.manifest.is_some() {
             status.applied = Some(attempt.clone());
+            // The backup may begin to look.
+            scene.touched.gateways.insert(gateway.clone());
         }
-        let message = match attempt.failures.first() {
-            None => {
-                format!("applied in {} ms, {} files", attempt.duration_ms, attempt.files_changed)
+        let message = line(&attempt);
+        self.say(scene.index, Kind::Gateway, gateway.as_str(), "put", message.clone());
+        self.settle(scene, &gateway, &attempt, message);
+    }
+
+    /// `None` for progress, which is no history.
+    fn attempt_of(&self, report: Report) -> Option<Attempt> {
+        let mut kept_files = Vec::new();
+        let (result, manifest, failures) = match report.phase {
+            Phase::Running { .. } => return None,
+            Phase::Applied { manifest } => (AttemptResult::Applied, Some(manifest), Vec::new()),
+            Phase::Failed { failures } => (AttemptResult::Failed, None, failures),
+            Phase::RolledBack { failures, kept } => {
+                kept_files = kept;
+                (AttemptResult::RolledBack, None, failures)
             }
-            Some(failure) => format!("failed in {}: {}", failure.step, failure.message),
+            Phase::Inconsistent { failures } => (AttemptResult::Inconsistent, None, failures),
         };
-        self.say(scene.index, Kind::Gateway, report.gateway.as_str(), "put", message.clone());
-        self.settle(scene, &report.gateway, &attempt, message);
+        let desired = self.desired.get(&report.gateway);
+        let reference = desired.filter(|d| d.generation == report.generation);
+        Some(Attempt {
+            generation: report.generation,
+            attempt: report.attempt,
+            result,
+            trigger: report.trigger,
+            commit: report.commit,
+            reference: reference.map(|d| d.reference.clone()).unwrap_or_default(),
+            manifest,
+            failures,
+            notices: report.notices,
+            sessions: report.sessions,
+            kept: kept_files,
+            at: self.now,
+            projects: report.projects,
+            snapshot: report.snapshot,
+            files_added: report.files_added,
+            files_changed: report.files_changed,
+            files_deleted: report.files_deleted,
+            bytes_fetched: report.bytes_fetched,
+            duration_ms: report.duration_ms,
+        })
+    }
+
+    fn history_limit(&self, gateway: &GatewayName) -> usize {
+        let profile = self.gateways.get(gateway).map(|g| &g.resource.spec.profile);
+        let profile = profile.and_then(|name| self.profiles.get(name));
+        let limit = profile.map_or(HISTORY_LIMIT, |stored| stored.resource.spec.history_limit);
+        limit.clamp(1, 100) as usize
     }
 
     fn settle(
         &mut self,
         scene: &mut Scene<'_>,
-        gateway: &millwright_model::id::GatewayName,
+        gateway: &GatewayName,
         attempt: &Attempt,
         message: String,
     ) {
         let Some(desired) = self.desired.get(gateway) else { return };
+        // What a person asked for moves no rollout.
+        if desired.origin != DesiredOrigin::Rollout {
+            return;
+        }
         let id = desired.rollout.clone();
         let rollouts = Arc::make_mut(&mut self.rollouts);
         let Some(rollout) = rollouts.get_mut(&id) else { return };
@@ -98,5 +143,88 @@ impl State {
         }
         let line = crate::view::rollout_line(rollout);
         self.say(scene.index, Kind::Rollout, id.as_str(), "put", line);
+    }
+
+    fn record_backup(&mut self, scene: &mut Scene<'_>, report: Report) {
+        let gateway = report.gateway;
+        let (now, index) = (self.now, scene.index);
+        let (in_sync, failures): (bool, Vec<Failure>) = match report.phase {
+            Phase::Running { .. } => return,
+            Phase::Applied { manifest } => (self.is_masters(&gateway, manifest), Vec::new()),
+            Phase::Failed { failures }
+            | Phase::RolledBack { failures, .. }
+            | Phase::Inconsistent { failures } => (false, failures),
+        };
+        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
+        let known = status.backup.as_ref().filter(|b| b.generation == report.generation);
+        if known.is_some_and(|known| known.attempt > report.attempt || known.in_sync) {
+            return;
+        }
+        let message = failures.first().map(|f| f.message.clone()).unwrap_or_default();
+        // One resync is asked for after the first budget; then it is said and left.
+        let resync = !in_sync && report.attempt == 1;
+        let status = Arc::make_mut(status);
+        status.backup = Some(BackupStatus {
+            generation: report.generation,
+            in_sync,
+            message: message.clone(),
+            attempt: if resync { 2 } else { report.attempt },
+            at: now,
+        });
+        if resync {
+            let id = format!("resync-{}-{index}", report.generation);
+            push(
+                &mut status.instructions,
+                InstructionRecord {
+                    id,
+                    member: Member::Master,
+                    kind: InstructionKind::Resync,
+                    subject: String::new(),
+                    by: "coordinator".to_owned(),
+                    reason: "the backup has not taken the files over".to_owned(),
+                    at: now,
+                    expires_at: now.plus(RESYNC_LIFE),
+                    answer: None,
+                },
+            );
+            scene.touched.gateways.insert(gateway.clone());
+        }
+        let message = match (in_sync, resync) {
+            (true, _) => "the backup has taken the files over".to_owned(),
+            (false, true) => format!("{message}; asking for a resync"),
+            (false, false) => format!("applied, backup not in sync: {message}"),
+        };
+        self.say(index, Kind::Gateway, gateway.as_str(), "put", message);
+    }
+
+    fn is_masters(&self, gateway: &GatewayName, manifest: Digest) -> bool {
+        let applied = self.status.get(gateway).and_then(|status| status.applied.as_ref());
+        applied.is_some_and(|attempt| attempt.manifest == Some(manifest))
+    }
+}
+
+/// Adds an instruction; the oldest go when there are too many.
+pub(super) fn push(
+    instructions: &mut std::collections::VecDeque<InstructionRecord>,
+    record: InstructionRecord,
+) {
+    instructions.push_back(record);
+    while instructions.len() > crate::state::INSTRUCTIONS_MAX {
+        instructions.pop_front();
+    }
+}
+
+/// One line about an attempt.
+fn line(attempt: &Attempt) -> String {
+    let first = attempt.failures.first();
+    let why = first.map_or_else(String::new, |f| format!(" in {}: {}", f.step, f.message));
+    match attempt.result {
+        AttemptResult::Applied => format!(
+            "applied in {} ms: {} added, {} changed, {} removed",
+            attempt.duration_ms, attempt.files_added, attempt.files_changed, attempt.files_deleted
+        ),
+        AttemptResult::Failed => format!("failed{why}"),
+        AttemptResult::RolledBack => format!("rolled back after a failure{why}"),
+        AttemptResult::Inconsistent => format!("inconsistent, a person must look{why}"),
     }
 }

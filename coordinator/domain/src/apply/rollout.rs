@@ -171,6 +171,10 @@ impl State {
             render: member.render.clone(),
             roots: member.roots.clone(),
             rollout: rollout.clone(),
+            attempt: 1,
+            origin: crate::state::DesiredOrigin::Rollout,
+            trigger: format!("rollout {rollout}"),
+            full: false,
         };
         Arc::make_mut(&mut self.desired).insert(gateway.clone(), Arc::new(desired));
         generation

@@ -1,16 +1,12 @@
 //! The records that the state is made of.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use millwright_model::{
     digest::{Digest, GitId},
     generation::Generation,
-    id::{ClusterId, GatewayName, Member, Name, RolloutId},
+    id::{ClusterId, GatewayName, Member, Name},
     path::ManagedPath,
-    report::{Failure, GatewayFacts},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -110,78 +106,6 @@ pub struct Release {
     pub resolved_at: Timestamp,
     /// Why the newest look failed; empty when it did not.
     pub error: String,
-}
-
-/// What one gateway shall have.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Desired {
-    /// Version counter.
-    pub generation: Generation,
-    /// The ref as followed.
-    pub reference: String,
-    /// Digest of the manifest.
-    pub manifest: Digest,
-    /// How it is made.
-    pub render: RenderSpec,
-    /// Managed roots.
-    pub roots: Vec<ManagedPath>,
-    /// Which rollout said so.
-    pub rollout: RolloutId,
-}
-
-/// A finished attempt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Attempt {
-    /// Of which assignment.
-    pub generation: Generation,
-    /// Which commit.
-    pub commit: Option<GitId>,
-    /// Digest read back; absent when it failed.
-    pub manifest: Option<Digest>,
-    /// Why it failed.
-    pub failures: Vec<Failure>,
-    /// When, by the log.
-    pub at: Timestamp,
-    /// Files added or replaced.
-    pub files_changed: u32,
-    /// Files deleted.
-    pub files_deleted: u32,
-    /// Bytes fetched.
-    pub bytes_fetched: u64,
-    /// Milliseconds.
-    pub duration_ms: u64,
-}
-
-/// Whether and where an agent is connected.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Connection {
-    /// Connected now.
-    pub connected: bool,
-    /// At which node.
-    pub node: u64,
-    /// Since when.
-    pub since: Timestamp,
-    /// Program version.
-    pub agent_version: String,
-    /// Where from.
-    pub address: String,
-    /// Process of the agent.
-    pub instance: String,
-}
-
-/// What a gateway's agents report.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct GatewayStatus {
-    /// By member.
-    pub connections: BTreeMap<String, Connection>,
-    /// What the agent sees.
-    pub facts: GatewayFacts,
-    /// Last good attempt; comes only from a read-back.
-    pub applied: Option<Attempt>,
-    /// All attempts, oldest first.
-    pub history: VecDeque<Attempt>,
 }
 
 /// Where a member of a rollout stands.

@@ -4,10 +4,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Strings, is_true, yes};
-use crate::{id::Name, path::ManagedPath, selector::Selector, size::ByteSize};
+use crate::{
+    id::Name,
+    path::ManagedPath,
+    policy::{Drift, Policies, Redundancy, Rollback, Sessions, Snapshots, Verify},
+    selector::Selector,
+    size::ByteSize,
+};
 
 /// Spec of a [`super::SyncProfile`].
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct SyncProfileSpec {
     /// Applied in order, after those of `includeFrom`; a later one overlays an earlier one file by
@@ -39,14 +45,66 @@ pub struct SyncProfileSpec {
     pub normalize: Vec<NormalizeRule>,
     /// What to do where a file of a resource was changed and its `resource.json` carries a signature
     /// that was invalid in git already. A valid one is always renewed. Default `repair`.
-    #[serde(default, skip_serializing_if = "Signatures::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub signatures: Signatures,
     /// Bounds of what one gateway may have.
-    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub limits: Limits,
     /// Deletions beyond this need a person's confirmation.
-    #[serde(default, skip_serializing_if = "MaxDelete::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub max_delete: MaxDelete,
+    /// Open Designers, Perspective sessions and Vision clients.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sessions: Sessions,
+    /// Redundant pairs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub redundancy: Redundancy,
+    /// Copies of the files taken before they change.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub snapshots: Snapshots,
+    /// What must hold after the scan.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub verify: Verify,
+    /// When the previous files come back by themselves.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rollback: Rollback,
+    /// What to do when somebody else changes managed files.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub drift: Drift,
+    /// Applies remembered per gateway. Default 10.
+    #[serde(default = "default_history", skip_serializing_if = "is_default_history")]
+    #[schemars(range(min = 1, max = 100))]
+    pub history_limit: u32,
+}
+
+impl SyncProfileSpec {
+    /// Everything that the agent needs to know of it.
+    pub fn policies(&self) -> Policies {
+        Policies {
+            sessions: self.sessions.clone(),
+            redundancy: self.redundancy.clone(),
+            snapshots: self.snapshots.clone(),
+            verify: self.verify.clone(),
+            rollback: self.rollback.clone(),
+            drift: self.drift,
+        }
+    }
+}
+
+/// Applies remembered per gateway unless the profile says otherwise.
+pub const HISTORY_LIMIT: u32 = 10;
+
+fn default_history() -> u32 {
+    HISTORY_LIMIT
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_default_history(limit: &u32) -> bool {
+    *limit == HISTORY_LIMIT
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// One directory or file of the repository and where it goes.
@@ -138,7 +196,7 @@ pub struct NormalizeRule {
     pub delete: Vec<String>,
     /// What `set` does where its path does not exist: `true` makes it, `false` leaves the file alone,
     /// `error` refuses. Default `error`.
-    #[serde(default, skip_serializing_if = "Create::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub create: Create,
     /// Text values of `set` are JSON, so that `"true"` sets a boolean. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -163,13 +221,6 @@ pub enum Create {
     /// Refuse.
     #[default]
     Error,
-}
-
-impl Create {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-    fn is_default(&self) -> bool {
-        *self == Create::default()
-    }
 }
 
 impl Serialize for Create {
@@ -216,13 +267,6 @@ pub enum Signatures {
     Keep,
 }
 
-impl Signatures {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-    fn is_default(&self) -> bool {
-        *self == Signatures::default()
-    }
-}
-
 /// Bounds of what one gateway may have.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -234,12 +278,6 @@ pub struct Limits {
     /// Bytes of all files together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_total_size: Option<ByteSize>,
-}
-
-impl Limits {
-    fn is_default(&self) -> bool {
-        *self == Limits::default()
-    }
 }
 
 /// How much may be deleted without asking: more than both needs a confirmation.
@@ -266,11 +304,5 @@ fn fifty() -> u32 {
 impl Default for MaxDelete {
     fn default() -> Self {
         Self { percent: thirty(), files: fifty() }
-    }
-}
-
-impl MaxDelete {
-    fn is_default(&self) -> bool {
-        *self == MaxDelete::default()
     }
 }

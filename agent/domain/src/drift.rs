@@ -1,0 +1,114 @@
+//! Foreign changes below the managed roots, by digest. Our own writes are no drift, since the
+//! manifest names them; the gateway's re-stamping is none, since stamps do not count.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use millwright_model::{
+    digest::Digest,
+    facts::{Drift, DriftChange, DriftEntry},
+    manifest::Manifest,
+    path::{ManagedPath, never_touch},
+    time::Timestamp,
+};
+
+/// Drifted files named; all are counted.
+pub const NAMED_MAX: usize = 50;
+
+/// A file that differs, before it is known whether only its stamps do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Difference {
+    /// Which.
+    pub path: ManagedPath,
+    /// How.
+    pub change: DriftChange,
+}
+
+/// Compares the tree with what was applied. `unmanaged` are paths that were below the roots already
+/// and belong to nobody; they are no drift.
+pub fn differences(
+    manifest: &Manifest,
+    unmanaged: &BTreeSet<ManagedPath>,
+    live: &BTreeMap<ManagedPath, Digest>,
+) -> Vec<Difference> {
+    let mut found = Vec::new();
+    for file in manifest.files() {
+        match live.get(&file.path) {
+            Some(digest) if *digest == file.digest => {}
+            Some(_) => {
+                found.push(Difference { path: file.path.clone(), change: DriftChange::Modified });
+            }
+            None => {
+                found.push(Difference { path: file.path.clone(), change: DriftChange::Deleted });
+            }
+        }
+    }
+    let foreign = live.keys().filter(|path| {
+        manifest.get(path).is_none() && !unmanaged.contains(*path) && never_touch(path).is_none()
+    });
+    found.extend(foreign.map(|path| Difference { path: path.clone(), change: DriftChange::Added }));
+    found.sort();
+    found
+}
+
+/// The status of a list of differences; `since` is when drift was first seen, kept while it lasts.
+pub fn status(entries: Vec<DriftEntry>, before: &Drift, now: Timestamp) -> Drift {
+    if entries.is_empty() {
+        return Drift::default();
+    }
+    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    let since = if before.count == 0 { now } else { before.since };
+    Drift { count, since, entries: entries.into_iter().take(NAMED_MAX).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use millwright_model::manifest::FileEntry;
+
+    use super::*;
+
+    fn path(text: &str) -> ManagedPath {
+        ManagedPath::parse(text).unwrap()
+    }
+
+    #[test]
+    fn each_kind_of_difference_is_found_and_the_unmanaged_is_not() {
+        let entry = |p: &str| FileEntry {
+            path: path(p),
+            digest: Digest::of(p.as_bytes()),
+            size: 1,
+            mode: 0o644,
+        };
+        let files = vec![entry("projects/p/a"), entry("projects/p/b"), entry("projects/p/c")];
+        let manifest = Manifest::new(vec![path("projects/p")], files).unwrap();
+        let live = BTreeMap::from([
+            (path("projects/p/a"), Digest::of(b"projects/p/a")),
+            (path("projects/p/b"), Digest::of(b"edited")),
+            (path("projects/p/new"), Digest::of(b"new")),
+            (path("projects/p/old"), Digest::of(b"old")),
+            (path("projects/p/x.tmp"), Digest::of(b"tmp")),
+        ]);
+        let unmanaged = BTreeSet::from([path("projects/p/old")]);
+        let found: Vec<_> = differences(&manifest, &unmanaged, &live)
+            .into_iter()
+            .map(|d| (d.path.to_string(), d.change))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("projects/p/b".to_owned(), DriftChange::Modified),
+                ("projects/p/c".to_owned(), DriftChange::Deleted),
+                ("projects/p/new".to_owned(), DriftChange::Added),
+            ]
+        );
+    }
+
+    #[test]
+    fn drift_keeps_its_beginning_while_it_lasts() {
+        let entry =
+            DriftEntry { path: "p".to_owned(), change: DriftChange::Added, actor: String::new() };
+        let first = status(vec![entry.clone()], &Drift::default(), Timestamp(5));
+        let later = status(vec![entry], &first, Timestamp(9));
+        assert_eq!((first.since, later.since), (Timestamp(5), Timestamp(5)));
+        assert_eq!(status(vec![], &later, Timestamp(10)), Drift::default());
+    }
+}

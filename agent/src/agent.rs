@@ -1,0 +1,209 @@
+//! The parts of one agent, put together in order: identity, disk, gateway, connection, runner.
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use millwright_agent_domain::journal::Record;
+use millwright_certs::{identity::Identity, store::CredentialStore};
+use millwright_model::{
+    facts::{Drift, GatewayFacts},
+    policy::Policies,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::Config,
+    connect::{self, Connection, Wires},
+    drift::Watcher,
+    effect::{Local, Tools},
+    fs::inventory::Inventory,
+    gateway::Gateway,
+    journal::Journal,
+    runner::Runner,
+    snapshot::Store,
+    state::StateDir,
+};
+
+/// Instructions and answers waiting: a person gives them one at a time.
+const INSTRUCTIONS: usize = 16;
+/// Snapshots told of.
+const SNAPSHOTS_TOLD: usize = 50;
+
+/// An agent that is ready to run.
+#[derive(Debug)]
+pub struct Agent {
+    store: CredentialStore,
+    identity_dir: PathBuf,
+    connection: Connection,
+    wires: Wires,
+    runner: Runner,
+    facts: watch::Sender<GatewayFacts>,
+    drift: watch::Receiver<Drift>,
+}
+
+impl Agent {
+    /// Opens the folder that `enrol` made.
+    pub async fn open(dir: &Path) -> anyhow::Result<Self> {
+        let config = Arc::new(Config::load(&dir.join("agent.toml"))?);
+        let identity_dir = dir.join("identity");
+        let store = CredentialStore::load_dir(&identity_dir).context("identity")?;
+        let Identity::Agent { gateway: gateway_name, member, .. } = store.identity().clone() else {
+            bail!("{} is no agent's identity", store.identity());
+        };
+        let state = StateDir::open(dir)?;
+        let gateway = Gateway::new(&config.gateway.url, &config.gateway.token_file)?;
+        let (connection, coordinators) =
+            Connection::new(store.clone(), Some(identity_dir.clone()), config.coordinators.clone());
+        let (journal, records) = Journal::open(&state.journal_file())?;
+        let local = Local {
+            inventory: Inventory::load(&state.inventory_file()),
+            store: Store::open(&state.snapshots())?,
+            applied: state.manifest()?.map(Arc::new),
+        };
+        let (policies, policies_seen) = watch::channel(Policies::default());
+        let tools = Tools {
+            config: Arc::clone(&config),
+            member,
+            gateway_name,
+            policies: policies_seen,
+            gateway,
+            coordinators,
+            state,
+            local: Arc::new(Mutex::new(local)),
+        };
+        let (drift, drift_seen) = watch::channel(Drift::default());
+        let watcher = Watcher::new(drift, Duration::from(config.gateway.drift_check));
+        Self::wire(Parts {
+            store,
+            identity_dir,
+            connection,
+            tools,
+            journal,
+            records,
+            policies,
+            watcher,
+            drift_seen,
+        })
+        .await
+    }
+
+    async fn wire(parts: Parts) -> anyhow::Result<Self> {
+        let Parts {
+            store,
+            identity_dir,
+            connection,
+            tools,
+            journal,
+            records,
+            policies,
+            watcher,
+            drift_seen,
+        } = parts;
+        let (assignment_tx, assignment) = watch::channel(None);
+        let (reports, reports_seen) = watch::channel(tools.state.reports()?);
+        let (handled, handled_seen) = watch::channel(tools.state.handled()?);
+        let (acknowledged_tx, acknowledged) = mpsc::channel(INSTRUCTIONS);
+        let (instructions_tx, instructions) = mpsc::channel(INSTRUCTIONS);
+        let (answers, answers_rx) = mpsc::channel(INSTRUCTIONS);
+        let first = look(&tools, &drift_seen).await;
+        let (facts, facts_seen) = watch::channel(first);
+        let wires = Wires {
+            assignment: assignment_tx,
+            reports: reports_seen,
+            acknowledged: acknowledged_tx,
+            instructions: instructions_tx,
+            answers: answers_rx,
+            handled: handled_seen,
+            facts: facts_seen,
+        };
+        let runner = Runner {
+            tools,
+            journal,
+            records,
+            assignment,
+            policies,
+            instructions,
+            answers,
+            reports,
+            acknowledged,
+            handled,
+            drift: watcher,
+            done: VecDeque::new(),
+        };
+        Ok(Self { store, identity_dir, connection, wires, runner, facts, drift: drift_seen })
+    }
+
+    /// Starts its tasks; the runner's end is the agent's.
+    pub fn start(
+        self,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> JoinHandle<anyhow::Result<()>> {
+        let Self { store, identity_dir, connection, wires, runner, facts, drift } = self;
+        let tools = Arc::new(runner.tools.clone());
+        tasks.spawn(connection.run(wires, stop.child_token()));
+        tasks.spawn(connect::keep_renewed(
+            store,
+            identity_dir,
+            tools.config.coordinators.clone(),
+            stop.clone(),
+        ));
+        tasks.spawn(watch_facts(tools, facts, drift, stop.clone()));
+        tasks.spawn(runner.run(stop.clone()))
+    }
+}
+
+struct Parts {
+    store: CredentialStore,
+    identity_dir: PathBuf,
+    connection: Connection,
+    tools: Tools,
+    journal: Journal,
+    records: Vec<Record>,
+    policies: watch::Sender<Policies>,
+    watcher: Watcher,
+    drift_seen: watch::Receiver<Drift>,
+}
+
+async fn look(tools: &Tools, drift: &watch::Receiver<Drift>) -> GatewayFacts {
+    let mut facts = tools.gateway.facts(tools.now()).await;
+    facts.drift = drift.borrow().clone();
+    let known = tools
+        .on_disk(millwright_model::report::Step::Report, |_, local| Ok(local.store.infos()))
+        .await;
+    facts.snapshots = known.unwrap_or_default();
+    facts.snapshots.truncate(SNAPSHOTS_TOLD);
+    facts
+}
+
+/// Looks at the gateway from time to time, and at once when drift or snapshots change; tells only
+/// what changed.
+async fn watch_facts(
+    tools: Arc<Tools>,
+    facts: watch::Sender<GatewayFacts>,
+    mut drift: watch::Receiver<Drift>,
+    stop: CancellationToken,
+) {
+    loop {
+        let seen = look(&tools, &drift).await;
+        facts.send_if_modified(|known| {
+            let changed = *known != seen;
+            *known = seen;
+            changed
+        });
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from(tools.config.gateway.facts_poll)) => {}
+            changed = drift.changed() => if changed.is_err() { return },
+            () = stop.cancelled() => return,
+        }
+    }
+}

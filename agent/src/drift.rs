@@ -1,0 +1,283 @@
+//! Foreign changes of managed files, noticed as they happen. The kernel tells of single paths; a full
+//! comparison comes rarely, and whenever the kernel lost count or cannot watch that many folders.
+//! Differences are by digest, so our own writes and the gateway's re-stamping are none.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use millwright_agent_domain::{
+    drift::{Difference, NAMED_MAX, differences, status},
+    stamps,
+};
+use millwright_model::{
+    digest::Digest,
+    facts::{Drift, DriftChange, DriftEntry},
+    path::{ManagedPath, never_touch},
+    report::Step,
+};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use serde_json::json;
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+
+use crate::{
+    effect::{Tools, verify::only_stamps_differ},
+    fs,
+    instruct::Said,
+};
+
+/// Changes come in bursts: a save writes several files.
+const QUIET: Duration = Duration::from_millis(800);
+/// Changed paths waiting to be looked at; more of them lead to a full comparison.
+const PATHS_MAX: usize = 10_000;
+
+/// What the watcher found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriftEvent {
+    /// As it should be, or as it was told before.
+    Nothing,
+    /// Files differ that did not before.
+    Differs {
+        /// How many in all.
+        count: u32,
+    },
+}
+
+enum Seen {
+    Path(PathBuf),
+    LostCount,
+}
+
+/// The watcher of one tree.
+pub struct Watcher {
+    drift: watch::Sender<Drift>,
+    seen: mpsc::Receiver<Seen>,
+    tell: mpsc::Sender<Seen>,
+    kernel: Option<RecommendedWatcher>,
+    watched: BTreeSet<ManagedPath>,
+    pending: BTreeSet<PathBuf>,
+    full: bool,
+    quiet_until: Option<Instant>,
+    next_full: Instant,
+}
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watcher").field("watched", &self.watched).finish_non_exhaustive()
+    }
+}
+
+impl Watcher {
+    /// A watcher that tells through `drift`.
+    pub fn new(drift: watch::Sender<Drift>, check: Duration) -> Self {
+        let (tell, seen) = mpsc::channel(PATHS_MAX);
+        Self {
+            drift,
+            seen,
+            tell,
+            kernel: None,
+            watched: BTreeSet::new(),
+            pending: BTreeSet::new(),
+            full: false,
+            quiet_until: None,
+            next_full: Instant::now() + check,
+        }
+    }
+
+    /// Watches the roots of what is applied, and compares once.
+    pub async fn watch(&mut self, tools: &Tools) {
+        let applied = tools.lock_local().applied.clone();
+        let Some(applied) = applied else { return };
+        let roots: BTreeSet<ManagedPath> = applied.roots().iter().cloned().collect();
+        if roots != self.watched || self.kernel.is_none() {
+            self.kernel = self.start(tools, &roots);
+            self.watched = roots;
+        }
+        // What was written meanwhile is ours; the first look clears what was told before.
+        while self.seen.try_recv().is_ok() {}
+        self.pending.clear();
+        self.full = true;
+        self.quiet_until = Some(Instant::now() + QUIET);
+    }
+
+    fn start(&self, tools: &Tools, roots: &BTreeSet<ManagedPath>) -> Option<RecommendedWatcher> {
+        let tell = self.tell.clone();
+        let handler = move |event: notify::Result<notify::Event>| {
+            let Ok(event) = event else {
+                let _full = tell.try_send(Seen::LostCount);
+                return;
+            };
+            if event.need_rescan() {
+                let _full = tell.try_send(Seen::LostCount);
+            }
+            if event.kind.is_access() {
+                return;
+            }
+            for path in event.paths {
+                // A full queue is as good as a lost count: the comparison is full then.
+                let _full = tell.try_send(Seen::Path(path));
+            }
+        };
+        let mut watcher = match notify::recommended_watcher(handler) {
+            Ok(watcher) => watcher,
+            Err(error) => {
+                tracing::warn!(%error, "changes are noticed by full comparisons only");
+                return None;
+            }
+        };
+        for root in roots {
+            let at = tools.target(root);
+            if fs::exists(&at)
+                && let Err(error) = watcher.watch(&at, RecursiveMode::Recursive)
+            {
+                tracing::warn!(
+                    %error,
+                    path = %at.display(),
+                    "changes here are noticed by full comparisons only; raise fs.inotify.max_user_watches"
+                );
+            }
+        }
+        Some(watcher)
+    }
+
+    /// The next finding; waits until there is one.
+    pub async fn next(&mut self, tools: &Tools) -> DriftEvent {
+        loop {
+            let quiet =
+                self.quiet_until.unwrap_or_else(|| Instant::now() + Duration::from_hours(24));
+            tokio::select! {
+                Some(seen) = self.seen.recv() => self.note(seen),
+                () = tokio::time::sleep_until(quiet), if self.quiet_until.is_some() => {
+                    self.quiet_until = None;
+                    return self.compare(tools).await;
+                }
+                () = tokio::time::sleep_until(self.next_full) => {
+                    self.full = true;
+                    self.next_full = Instant::now() + Duration::from(tools.config.gateway.drift_check);
+                    return self.compare(tools).await;
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, seen: Seen) {
+        match seen {
+            Seen::Path(path) if self.pending.len() < PATHS_MAX => {
+                self.pending.insert(path);
+            }
+            Seen::Path(_) | Seen::LostCount => self.full = true,
+        }
+        self.quiet_until = Some(Instant::now() + QUIET);
+    }
+
+    /// A full comparison on demand.
+    pub async fn check(&mut self, tools: &Tools) -> Said {
+        self.full = true;
+        self.quiet_until = None;
+        self.compare(tools).await;
+        let drift = self.drift.borrow().clone();
+        let message = match drift.count {
+            0 => "the files are what they should be".to_owned(),
+            count => format!("{count} files differ"),
+        };
+        Said::done(message).with(json!(drift))
+    }
+
+    async fn compare(&mut self, tools: &Tools) -> DriftEvent {
+        let full = std::mem::take(&mut self.full);
+        let paths = std::mem::take(&mut self.pending);
+        if !full && !self.concerns(tools, &paths) {
+            return DriftEvent::Nothing;
+        }
+        let found = match found(tools).await {
+            Ok(found) => found,
+            Err(()) => return DriftEvent::Nothing,
+        };
+        let mut entries = Vec::new();
+        for (difference, expected) in found {
+            if let Some(expected) = expected
+                && difference.change == DriftChange::Modified
+                && stamps::has_stamps(difference.path.as_str())
+                && only_stamps_differ(tools, &difference.path, &expected).await.unwrap_or(false)
+            {
+                continue;
+            }
+            let named = entries.len() < NAMED_MAX;
+            let actor = if named { actor(tools, &difference.path) } else { String::new() };
+            entries.push(DriftEntry {
+                path: difference.path.to_string(),
+                change: difference.change,
+                actor,
+            });
+        }
+        let before = self.drift.borrow().clone();
+        let now = status(entries, &before, tools.now());
+        if now == before {
+            return DriftEvent::Nothing;
+        }
+        let count = now.count;
+        self.drift.send_replace(now);
+        if count > 0 { DriftEvent::Differs { count } } else { DriftEvent::Nothing }
+    }
+
+    /// Whether any changed path is a managed one with other content than it should have.
+    fn concerns(&self, tools: &Tools, paths: &BTreeSet<PathBuf>) -> bool {
+        let mut local = tools.lock_local();
+        let Some(applied) = local.applied.clone() else { return false };
+        let had_drift = self.drift.borrow().count > 0;
+        paths.iter().any(|path| {
+            let relative = path.strip_prefix(tools.data_dir()).ok().and_then(|p| p.to_str());
+            let Some(path) = relative.and_then(|p| ManagedPath::parse(p).ok()) else {
+                return false;
+            };
+            if never_touch(&path).is_some() {
+                return false;
+            }
+            match local.inventory.look(tools.data_dir(), &path) {
+                Ok(known) => {
+                    let expected = applied.get(&path).map(|file| file.digest);
+                    known.map(|known| known.digest) != expected || had_drift
+                }
+                // A folder, or something that cannot be read: the full look tells.
+                Err(_) => true,
+            }
+        })
+    }
+}
+
+type Found = Vec<(Difference, Option<Digest>)>;
+
+/// Every difference below the managed roots, with the digest that should be there.
+async fn found(tools: &Tools) -> Result<Found, ()> {
+    let found = tools
+        .on_disk(Step::Verify, |tools, local| {
+            let Some(applied) = local.applied.clone() else { return Ok(Vec::new()) };
+            let mut live = BTreeMap::new();
+            for root in applied.roots() {
+                let seen = local.inventory.walk(tools.data_dir(), root)?;
+                live.extend(seen.into_iter().map(|(path, known)| (path, known.digest)));
+            }
+            let unmanaged = tools.state.unmanaged()?;
+            Ok(differences(&applied, &unmanaged, &live)
+                .into_iter()
+                .map(|difference| {
+                    let expected = applied.get(&difference.path).map(|file| file.digest);
+                    (difference, expected)
+                })
+                .collect())
+        })
+        .await;
+    found.map_err(|_| tracing::warn!("the tree cannot be compared now"))
+}
+
+/// Who the resource of a path says changed it last.
+fn actor(tools: &Tools, path: &ManagedPath) -> String {
+    let Some(dir) = path.parent() else { return String::new() };
+    let resource = tools.target(&dir).join("resource.json");
+    fs::read_if_there(&resource).ok().flatten().map(|b| stamps::actor(&b)).unwrap_or_default()
+}

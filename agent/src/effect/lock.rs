@@ -1,0 +1,137 @@
+//! The last moment before the commit: sessions once more, the scan lock where there is one, the
+//! pre-images once more under it, and the plan on disk.
+
+use std::time::Duration;
+
+use millwright_agent_domain::{
+    job::Event,
+    lock::{hold_s, is_ours},
+};
+use millwright_model::report::{Failure, FailureKind, Retry, Step};
+use tokio::time::Instant;
+
+use super::{Held, Tools, Work, event, failed, sessions};
+use crate::{
+    faults,
+    gateway::{Locked, ScanKind, Version},
+};
+
+/// How long somebody else's lock is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(500);
+/// Paths named in a failure.
+const NAMED_MAX: usize = 10;
+
+/// Locks and compares.
+pub async fn run(tools: &Tools, work: &mut Work) -> Event {
+    event(lock(tools, work).await)
+}
+
+async fn lock(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
+    sessions::wait(tools, work).await?;
+    if work.version == Version::V83 {
+        for kind in work.scan_kinds() {
+            acquire(tools, work, kind).await?;
+        }
+    }
+    let changed = changed_since_plan(tools, work).await?;
+    if !changed.is_empty() {
+        release(tools, work).await;
+        let named = changed.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "{} files were changed by somebody else since the plan was made, nothing was written: {named}",
+            changed.len()
+        );
+        return Err(failed(
+            Failure::new(Step::Lock, FailureKind::ChangedUnderneath, message)
+                .about(changed[0].clone())
+                .remedy("capture the edits, then millctl gateway retry"),
+        ));
+    }
+    let plan = work.plan.clone();
+    tools.on_disk(Step::Lock, move |tools, _| plan.store(&tools.state.plan_file())).await?;
+    Ok(Event::Done)
+}
+
+async fn acquire(tools: &Tools, work: &mut Work, kind: ScanKind) -> Result<(), Event> {
+    let trouble = |trouble: crate::gateway::Trouble| failed(trouble.failure(Step::Lock));
+    let last = tools.gateway.last_scan(kind).await.map_err(trouble)?;
+    let scan_ms = u64::try_from(last.took_ms).unwrap_or(0);
+    let asked_s = hold_s(work.plan.changes.paths().count(), scan_ms);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match tools.gateway.lock(kind, asked_s).await.map_err(trouble)? {
+            Locked::Granted(grant) => {
+                let held = Held { grant, asked_s, at: Instant::now() };
+                work.locks.insert(kind, held);
+                return Ok(());
+            }
+            Locked::Absent => return Ok(()),
+            Locked::Held(holder) if Instant::now() >= deadline => {
+                let message = format!("the {} scan lock is held by {holder}", kind.top());
+                return Err(failed(
+                    Failure::new(Step::Lock, FailureKind::LockHeld, message)
+                        .about(holder)
+                        .remedy("wait until the other program is done, then retry"),
+                ));
+            }
+            Locked::Held(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Paths whose content is no longer what the plan saw.
+async fn changed_since_plan(tools: &Tools, work: &Work) -> Result<Vec<String>, Event> {
+    let changes = work.plan.changes.clone();
+    tools
+        .on_disk(Step::Lock, move |tools, local| {
+            let mut changed = Vec::new();
+            let writes = changes.write.iter().map(|w| (&w.file.path, w.before));
+            let removes = changes.remove.iter().map(|r| (&r.path, Some(r.before)));
+            for (path, before) in writes.chain(removes) {
+                let now = local.inventory.look(tools.data_dir(), path)?;
+                if now.map(|known| known.digest) != before {
+                    changed.push(path.to_string());
+                }
+            }
+            Ok(changed)
+        })
+        .await
+}
+
+/// Lets locks of ours go: only a scan does. Nothing was written, so it is harmless.
+async fn release(tools: &Tools, work: &mut Work) {
+    let within = Duration::from(tools.config.gateway.scan_timeout);
+    for (kind, _) in std::mem::take(&mut work.locks) {
+        if let Err(trouble) = tools.gateway.scan(kind, within).await {
+            tracing::info!(why = trouble.message, "the scan lock ends by itself");
+        }
+    }
+}
+
+/// Fails when a lock that was granted is no longer ours: another writer or a foreign scan may have
+/// seen half of the change.
+pub async fn still_ours(tools: &Tools, work: &Work) -> Result<(), Event> {
+    faults::point("lock.check");
+    for (kind, held) in &work.locks {
+        let now = tools
+            .gateway
+            .lock_holder(*kind)
+            .await
+            .map_err(|trouble| failed(trouble.failure(Step::Scan)))?;
+        let held_ms = u64::try_from(held.at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if !is_ours(&held.grant, now.as_ref(), held_ms, held.asked_s) {
+            let holder = match &now {
+                Some(other) if other.actor != held.grant.actor => {
+                    format!("{} holds it", other.actor)
+                }
+                Some(_) => "too little of it is left".to_owned(),
+                None => "it has ended".to_owned(),
+            };
+            let message = format!("the {} scan lock is no longer ours: {holder}", kind.top());
+            let failure = Failure::new(Step::Commit, FailureKind::LockLost, message);
+            return Err(failed(failure.retry(Retry::Later)));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! Putting the previous files back: copies, so that it can be repeated; before any scan; then one
+//! scan. It needs no network but the gateway's. A file that somebody else has changed since is left
+//! as it is and named.
+
+use std::{path::PathBuf, time::Duration};
+
+use millwright_agent_domain::{changes::Changes, job::Event};
+use millwright_model::{
+    digest::Digest,
+    path::ManagedPath,
+    report::{Failure, FailureKind, Step},
+};
+use tokio::time::Instant;
+
+use super::{
+    Local, Tools, Work,
+    commit::{patiently, stop_of},
+    event, failed, scan,
+};
+use crate::{
+    faults,
+    fs::{self, Done},
+    gateway::Version,
+    plan::Plan,
+};
+
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Restores and scans.
+pub async fn run(tools: &Tools, work: &mut Work) -> Event {
+    event(restore(tools, work).await)
+}
+
+async fn restore(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
+    let kept = files(tools).await?;
+    let kinds = work.scan_kinds();
+    let within = Duration::from(tools.config.gateway.scan_timeout);
+    running(tools, work).await;
+    scan::all(tools, work.version, &kinds, within).await.map_err(|failure| {
+        let message = format!(
+            "the previous files are back, but the gateway has not confirmed that it read them: {}",
+            failure.message
+        );
+        let remedy = "look at the gateway; once it is well, millctl gateway retry";
+        failed(Failure::new(Step::Restore, FailureKind::RestoreFailed, message).remedy(remedy))
+    })?;
+    work.locks.clear();
+    Ok(Event::Restored { kept })
+}
+
+/// Puts the files of the plan on disk back, without a scan. Names what was left as it is.
+pub async fn files(tools: &Tools) -> Result<Vec<String>, Event> {
+    tools
+        .on_disk(Step::Restore, |tools, local| {
+            if !fs::exists(&tools.state.plan_file()) {
+                return Ok(Vec::new());
+            }
+            let plan = Plan::load(&tools.state.plan_file())?;
+            put_back(tools, local, &plan.changes)
+        })
+        .await
+        .map_err(|event| match event {
+            Event::Failed(mut failures) => {
+                for failure in &mut failures {
+                    failure.kind = FailureKind::RestoreFailed;
+                    failure.remedy =
+                        "free the named path, then restart the agent: it restores again".to_owned();
+                }
+                Event::Failed(failures)
+            }
+            other => other,
+        })
+}
+
+/// A file to put back or to take away.
+struct Undo<'a> {
+    path: &'a ManagedPath,
+    before: Option<Digest>,
+    after: Option<Digest>,
+}
+
+fn put_back(tools: &Tools, local: &mut Local, changes: &Changes) -> Done<Vec<String>> {
+    let removes = changes.remove.iter().map(|remove| Undo {
+        path: &remove.path,
+        before: Some(remove.before),
+        after: None,
+    });
+    let writes = changes.write.iter().map(|write| Undo {
+        path: &write.file.path,
+        before: write.before,
+        after: Some(write.file.digest),
+    });
+    let undos: Vec<Undo<'_>> = removes.chain(writes).collect();
+    let mut kept = Vec::new();
+    let mut back: Vec<(&Undo<'_>, PathBuf)> = Vec::new();
+    let mut away: Vec<&Undo<'_>> = Vec::new();
+    let folder = tools.state.path().join("restore");
+    fs::clear_dir(&folder)?;
+    for (index, undo) in undos.iter().enumerate() {
+        let live = local.inventory.look(tools.data_dir(), undo.path)?.map(|known| known.digest);
+        if live == undo.before {
+            continue;
+        }
+        // Neither ours nor what was there: somebody has written it since.
+        if live.is_some() && live != undo.after {
+            kept.push(undo.path.to_string());
+            continue;
+        }
+        match undo.before {
+            Some(digest) => {
+                faults::point("restore.stage");
+                let staged = folder.join(index.to_string());
+                fs::write(&staged, &local.store.content(&digest)?)?;
+                back.push((undo, staged));
+            }
+            None => away.push(undo),
+        }
+    }
+    faults::point("restore.sync");
+    fs::sync_all(&folder)?;
+    let root = tools.data_dir();
+    for (undo, staged) in back {
+        fs::make_parents(root, undo.path.as_str())?;
+        let target = tools.target(undo.path);
+        fs::dress(&staged, &target, 0o644)?;
+        faults::point("restore.rename");
+        patiently(|| fs::put(&staged, &target))?;
+    }
+    for undo in away {
+        faults::point("restore.remove");
+        // Folders that the commit made go too, whole new projects included.
+        let stop = match stop_of(root, undo.path) {
+            project if undo.path.as_str().starts_with("projects/") => {
+                project.parent().map_or(project.clone(), PathBuf::from)
+            }
+            other => other,
+        };
+        patiently(|| fs::remove(root, undo.path.as_str(), &stop))?;
+    }
+    faults::point("restore.synced");
+    fs::sync_all(root)?;
+    fs::clear_dir(&folder)?;
+    Ok(kept)
+}
+
+/// Waits, bounded, for a gateway that is away: it reads the files when it starts, and the scan then
+/// confirms it.
+async fn running(tools: &Tools, work: &mut Work) {
+    let deadline = Instant::now() + Duration::from(tools.config.gateway.wait);
+    while Instant::now() < deadline {
+        if tools.gateway.state().await.is_ok_and(|state| state == "RUNNING") {
+            work.version = tools.gateway.version().await.unwrap_or(Version::V83);
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,242 @@
+//! Digests of files that have not changed since they were read, by their stamp: size, time, inode.
+//! It is a cache: what cannot be read of it is made again. Kept in memory, written now and then.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, Metadata},
+    io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+use millwright_model::{
+    digest::Digest,
+    path::{ManagedPath, never_touch},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Done, failed, read_if_there, replace};
+
+/// What tells whether a file has changed since it was hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    size: u64,
+    modified_s: i64,
+    modified_ns: u32,
+    changed_s: i64,
+    changed_ns: u32,
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(meta: &Metadata) -> Self {
+        let nanos = |value: i64| u32::try_from(value).unwrap_or_default();
+        Self {
+            size: meta.len(),
+            modified_s: meta.mtime(),
+            modified_ns: nanos(meta.mtime_nsec()),
+            changed_s: meta.ctime(),
+            changed_ns: nanos(meta.ctime_nsec()),
+            inode: meta.ino(),
+        }
+    }
+
+    /// Bytes of the file.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Seconds since 1970 of its last change.
+    pub fn modified_s(&self) -> i64 {
+        self.modified_s
+    }
+}
+
+/// A file as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Its stamp then.
+    pub stamp: Stamp,
+    /// Digest of its content.
+    pub digest: Digest,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// Files by path below the data directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    files: BTreeMap<ManagedPath, Known>,
+    changed: bool,
+}
+
+impl Inventory {
+    /// Reads it; an empty one when it is absent or damaged.
+    pub fn load(file: &Path) -> Self {
+        let bytes = read_if_there(file).ok().flatten().unwrap_or_default();
+        let files = (bytes.len() > 32)
+            .then(|| bytes.split_at(32))
+            .filter(|(digest, body)| Digest::of(body).0 == **digest)
+            .and_then(|(_, body)| serde_json::from_slice(body).ok())
+            .unwrap_or_default();
+        Self { files, changed: false }
+    }
+
+    /// Writes it if it has changed.
+    pub fn save(&mut self, file: &Path) -> Done<()> {
+        if std::mem::take(&mut self.changed) {
+            let body = serde_json::to_vec(&self.files).expect("plain values with text keys");
+            let mut bytes = Digest::of(&body).0.to_vec();
+            bytes.extend(body);
+            replace(file, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Everything known.
+    pub fn files(&self) -> &BTreeMap<ManagedPath, Known> {
+        &self.files
+    }
+
+    /// Forgets everything, so that the next look reads every file.
+    pub fn clear(&mut self) {
+        self.files.clear();
+        self.changed = true;
+    }
+
+    /// Forgets one file.
+    pub fn forget(&mut self, path: &ManagedPath) {
+        self.changed |= self.files.remove(path).is_some();
+    }
+
+    /// A file: from memory when its stamp is the same, else by reading it. `None` when there is no
+    /// such file. A read failure is an error, never an absence; a link is an error.
+    pub fn look(&mut self, root: &Path, path: &ManagedPath) -> Done<Option<Known>> {
+        let at = root.join(path.as_str());
+        let meta = match fs::symlink_metadata(&at) {
+            Ok(meta) => meta,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                self.forget(path);
+                return Ok(None);
+            }
+            Err(error) => return Err(failed("look at", &at)(error)),
+        };
+        if !meta.is_file() {
+            return Err(failed("take over", &at)(io::Error::other("it is no plain file")));
+        }
+        let stamp = Stamp::of(&meta);
+        if let Some(known) = self.files.get(path)
+            && known.stamp == stamp
+        {
+            return Ok(Some(*known));
+        }
+        let bytes = fs::read(&at).map_err(failed("read", &at))?;
+        let known = Known { stamp, digest: Digest::of(&bytes), mode: meta.mode() & 0o777 };
+        self.changed = true;
+        self.files.insert(path.clone(), known);
+        Ok(Some(known))
+    }
+
+    /// The files at these paths that are there.
+    pub fn look_at<'a>(
+        &mut self,
+        root: &Path,
+        paths: impl IntoIterator<Item = &'a ManagedPath>,
+    ) -> Done<BTreeMap<ManagedPath, Digest>> {
+        let mut live = BTreeMap::new();
+        for path in paths {
+            if let Some(known) = self.look(root, path)? {
+                live.insert(path.clone(), known.digest);
+            }
+        }
+        Ok(live)
+    }
+
+    /// Every plain file below a folder that may be touched, links and other kinds left out.
+    pub fn walk(&mut self, root: &Path, below: &ManagedPath) -> Done<BTreeMap<ManagedPath, Known>> {
+        let mut found = BTreeMap::new();
+        let mut open = vec![below.clone()];
+        while let Some(dir) = open.pop() {
+            let at = root.join(dir.as_str());
+            let entries = match fs::read_dir(&at) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                // A mapping may name a single file.
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                    if let Some(known) = self.look(root, &dir)? {
+                        found.insert(dir, known);
+                    }
+                    continue;
+                }
+                Err(error) => return Err(failed("list", &at)(error)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(failed("list", &at))?;
+                let kind = entry.file_type().map_err(failed("look at", &entry.path()))?;
+                // A name that is no managed path is nobody's we could have written.
+                let Some(path) = entry.file_name().to_str().and_then(|n| dir.join(n).ok()) else {
+                    continue;
+                };
+                if never_touch(&path).is_some() {
+                    continue;
+                }
+                if kind.is_dir() {
+                    open.push(path);
+                } else if kind.is_file()
+                    && let Some(known) = self.look(root, &path)?
+                {
+                    found.insert(path, known);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_file_is_read_again_and_a_damaged_cache_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        fs::create_dir_all(data.join("projects/p/.git")).unwrap();
+        fs::write(data.join("projects/p/a"), "1").unwrap();
+        fs::write(data.join("projects/p/.git/x"), "1").unwrap();
+        let path = ManagedPath::parse("projects/p/a").unwrap();
+        let below = ManagedPath::parse("projects/p").unwrap();
+        let mut inventory = Inventory::default();
+        let first = inventory.walk(&data, &below).unwrap();
+        assert_eq!(first.keys().collect::<Vec<_>>(), [&path]);
+        let file = dir.path().join("inventory");
+        inventory.save(&file).unwrap();
+        assert_eq!(Inventory::load(&file).files(), inventory.files());
+
+        fs::write(data.join("projects/p/a"), "22").unwrap();
+        let known = inventory.look(&data, &path).unwrap().unwrap();
+        assert_eq!(known.digest, Digest::of(b"22"));
+        fs::remove_file(data.join("projects/p/a")).unwrap();
+        assert_eq!(inventory.look(&data, &path).unwrap(), None);
+
+        let mut bytes = fs::read(&file).unwrap();
+        let last = bytes.len() - 3;
+        bytes[last] ^= 1;
+        fs::write(&file, bytes).unwrap();
+        assert!(Inventory::load(&file).files().is_empty());
+    }
+
+    #[test]
+    fn a_link_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("projects")).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", dir.path().join("projects/a")).unwrap();
+        let path = ManagedPath::parse("projects/a").unwrap();
+        assert!(Inventory::default().look(dir.path(), &path).is_err());
+    }
+}

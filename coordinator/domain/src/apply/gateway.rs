@@ -1,0 +1,245 @@
+//! What people ask of one gateway: retry, sync, rollback, pause, resume, and instructions to its
+//! agents with their answers.
+
+use std::sync::Arc;
+
+use millwright_model::{
+    id::{GatewayName, Member},
+    instruction::Answer,
+    resource::Kind,
+};
+
+use super::{Judged, Scene, invalid, not_found, report::push};
+use crate::{
+    State,
+    command::{Accepted, GatewayAction, Instruct, Rejection},
+    state::{DesiredOrigin, InstructionAnswer, InstructionRecord, Pause},
+};
+
+impl State {
+    pub(super) fn act_on_gateway(
+        &mut self,
+        scene: &mut Scene<'_>,
+        gateway: &GatewayName,
+        action: GatewayAction,
+    ) -> Judged {
+        if !self.gateways.contains_key(gateway) {
+            return Err(not_found(format!("gateway {gateway} does not exist")));
+        }
+        let who = short(scene.actor);
+        let why = match scene.reason {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
+        let message = match action {
+            GatewayAction::Pause => self.pause(scene, gateway)?,
+            GatewayAction::Resume => self.resume(gateway)?,
+            GatewayAction::Retry => self.again(gateway, false, format!("retry by {who}{why}"))?,
+            GatewayAction::Sync => self.again(gateway, true, format!("sync by {who}{why}"))?,
+            GatewayAction::RollbackToSnapshot { id, project } => {
+                let id = self.snapshot_to(gateway, id)?;
+                let trigger = format!("rollback to snapshot {id} by {who}{why}");
+                let origin = DesiredOrigin::Snapshot { id, project };
+                self.wish(gateway, origin, trigger, |_| ())?
+            }
+            GatewayAction::RollbackToCommit { manifest, render, roots } => {
+                let trigger = format!("rollback to {} by {who}{why}", render.commit.short());
+                self.wish(gateway, DesiredOrigin::Commit, trigger, |desired| {
+                    desired.manifest = manifest;
+                    desired.reference = format!("commit {}", render.commit);
+                    desired.render = render;
+                    desired.roots = roots;
+                })?
+            }
+        };
+        scene.touched.gateways.insert(gateway.clone());
+        self.say(scene.index, Kind::Gateway, gateway.as_str(), "put", message);
+        Ok(Accepted::Done)
+    }
+
+    fn pause(&mut self, scene: &Scene<'_>, gateway: &GatewayName) -> Result<String, Rejection> {
+        let pause = Pause {
+            by: short(scene.actor).to_owned(),
+            reason: scene.reason.to_owned(),
+            since: self.now,
+        };
+        let message = format!("paused by {}: {}", pause.by, pause.reason);
+        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
+        Arc::make_mut(status).paused = Some(pause);
+        Ok(message)
+    }
+
+    fn resume(&mut self, gateway: &GatewayName) -> Result<String, Rejection> {
+        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
+        if status.paused.is_none() {
+            return Err(invalid(format!("gateway {gateway} is not paused by command")));
+        }
+        Arc::make_mut(status).paused = None;
+        // A rollout that passed it by may want it now.
+        self.config_version += 1;
+        Ok("resumed".to_owned())
+    }
+
+    /// The same once more, as another try of the same generation.
+    fn again(
+        &mut self,
+        gateway: &GatewayName,
+        full: bool,
+        trigger: String,
+    ) -> Result<String, Rejection> {
+        let desired = Arc::make_mut(&mut self.desired);
+        let Some(desired) = desired.get_mut(gateway) else {
+            return Err(invalid(format!(
+                "gateway {gateway} has no assignment yet: it waits for a rollout"
+            )));
+        };
+        let desired = Arc::make_mut(desired);
+        // The agent counts tries of its own, for drift that it puts back.
+        let history = self.status.get(gateway).map(|status| &status.history);
+        let tried = history
+            .into_iter()
+            .flatten()
+            .filter(|attempt| attempt.generation == desired.generation)
+            .map(|attempt| attempt.attempt)
+            .max();
+        desired.attempt = desired.attempt.max(tried.unwrap_or(0)) + 1;
+        desired.full = full;
+        desired.trigger.clone_from(&trigger);
+        let (id, generation) = (desired.rollout.clone(), desired.generation);
+        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
+        Arc::make_mut(status).backup = None;
+        self.member_again(&id, gateway, generation);
+        Ok(trigger)
+    }
+
+    /// A failed member that is tried again is in flight again.
+    fn member_again(
+        &mut self,
+        id: &millwright_model::id::RolloutId,
+        gateway: &GatewayName,
+        generation: millwright_model::generation::Generation,
+    ) {
+        use crate::state::MemberState;
+        let Some(rollout) = Arc::make_mut(&mut self.rollouts).get_mut(id) else { return };
+        let failed = rollout.members.get(gateway).is_some_and(|member| {
+            matches!(&member.state, MemberState::Failed { generation: at, .. } if *at == generation)
+        });
+        if !failed {
+            return;
+        }
+        let rollout = Arc::make_mut(rollout);
+        rollout.revision += 1;
+        if let Some(member) = rollout.members.get_mut(gateway) {
+            Arc::make_mut(member).state = MemberState::Assigned { generation };
+        }
+        if rollout.phase == crate::state::RolloutPhase::Failed {
+            rollout.phase = crate::state::RolloutPhase::Running;
+            rollout.finished_at = None;
+        }
+    }
+
+    /// Another content by a person's wish, under a new generation.
+    fn wish(
+        &mut self,
+        gateway: &GatewayName,
+        origin: DesiredOrigin,
+        trigger: String,
+        change: impl FnOnce(&mut crate::state::Desired),
+    ) -> Result<String, Rejection> {
+        let desired = Arc::make_mut(&mut self.desired);
+        let Some(desired) = desired.get_mut(gateway) else {
+            return Err(invalid(format!("gateway {gateway} has no assignment to roll back")));
+        };
+        let desired = Arc::make_mut(desired);
+        change(desired);
+        desired.generation = desired.generation.next();
+        desired.attempt = 1;
+        desired.origin = origin;
+        desired.full = false;
+        desired.trigger.clone_from(&trigger);
+        Ok(trigger)
+    }
+
+    /// The snapshot that is meant; without an id, the one that was taken before the last change.
+    fn snapshot_to(&self, gateway: &GatewayName, id: String) -> Result<String, Rejection> {
+        let status = self.status.get(gateway);
+        if id.is_empty() {
+            let history = status.map(|status| &status.history);
+            let last = history.and_then(|all| {
+                all.iter().rev().find(|a| a.manifest.is_some() && !a.snapshot.is_empty())
+            });
+            return last.map(|attempt| attempt.snapshot.clone()).ok_or_else(|| {
+                invalid(format!(
+                    "no change of gateway {gateway} has a snapshot: name one with --to"
+                ))
+            });
+        }
+        Ok(id)
+    }
+
+    pub(super) fn instruct(&mut self, scene: &mut Scene<'_>, instruct: Instruct) -> Judged {
+        let Instruct { id, gateway, member, kind, subject, expires_at } = instruct;
+        if !self.gateways.contains_key(&gateway) {
+            return Err(not_found(format!("gateway {gateway} does not exist")));
+        }
+        let record = InstructionRecord {
+            id,
+            member,
+            kind,
+            subject,
+            by: short(scene.actor).to_owned(),
+            reason: scene.reason.to_owned(),
+            at: self.now,
+            expires_at,
+            answer: None,
+        };
+        let message = format!("{kind} asked for by {}", record.by);
+        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
+        push(&mut Arc::make_mut(status).instructions, record);
+        scene.touched.gateways.insert(gateway.clone());
+        self.say(scene.index, Kind::Gateway, gateway.as_str(), "put", message);
+        Ok(Accepted::Done)
+    }
+
+    pub(super) fn record_answers(&mut self, scene: &mut Scene<'_>, answers: Vec<Answer>) -> Judged {
+        for answer in answers {
+            self.record_answer(scene, answer);
+        }
+        Ok(Accepted::Done)
+    }
+
+    fn record_answer(&mut self, scene: &mut Scene<'_>, answer: Answer) {
+        let now = self.now;
+        let Answer { id, gateway, member, ok, message, detail } = answer;
+        let Some(status) = Arc::make_mut(&mut self.status).get_mut(&gateway) else { return };
+        let open = |one: &&mut InstructionRecord| {
+            one.id == id && one.member == member && one.answer.is_none()
+        };
+        let status = Arc::make_mut(status);
+        let Some(record) = status.instructions.iter_mut().find(open) else { return };
+        let said = format!("{}: {message}", record.kind);
+        record.answer = Some(InstructionAnswer { ok, message, detail, at: now });
+        self.say(scene.index, Kind::Gateway, gateway.as_str(), "put", said);
+    }
+
+    /// Whether nothing new may be given to a gateway now, and why.
+    pub fn paused(&self, gateway: &GatewayName) -> Option<String> {
+        let stored = self.gateways.get(gateway)?;
+        if stored.resource.spec.paused {
+            return Some("spec.paused is true".to_owned());
+        }
+        let pause = self.status.get(gateway)?.paused.as_ref()?;
+        Some(format!("paused by {} since {}: {}", pause.by, pause.since, pause.reason))
+    }
+
+    /// Which agents of a gateway have ever connected.
+    pub fn members_of(&self, gateway: &GatewayName) -> Vec<Member> {
+        let known = self.status.get(gateway).map(|status| &status.connections);
+        known.map(|all| all.keys().filter_map(|m| m.parse().ok()).collect()).unwrap_or_default()
+    }
+}
+
+/// The last part of an identity: the operator's name.
+fn short(actor: &str) -> &str {
+    actor.rsplit('/').next().unwrap_or(actor)
+}

@@ -1,0 +1,125 @@
+//! What a person asks of one gateway, completed from the state: which commit a short id means, which
+//! member an instruction goes to.
+
+use millwright_coordinator_domain::{
+    State,
+    command::{GatewayAction, Instruct},
+};
+use millwright_model::{
+    digest::GitId,
+    id::{GatewayName, Member},
+    instruction::InstructionKind,
+    time::Span,
+};
+use tonic::Status;
+
+use super::invalid;
+use crate::{edge, node::Shared, source};
+
+/// An instruction that nobody has carried out is void after this.
+const LIFE: Span = Span(10 * 60_000);
+/// Longest life that may be asked for.
+const LIFE_MAX: Span = Span(24 * 3_600_000);
+
+/// The action that is meant; a commit is rendered.
+pub(super) async fn action(
+    shared: &Shared,
+    gateway: &GatewayName,
+    word: &str,
+    to: String,
+    project: String,
+) -> Result<GatewayAction, Status> {
+    let project = (!project.is_empty()).then_some(project);
+    match word {
+        "retry" => Ok(GatewayAction::Retry),
+        "sync" => Ok(GatewayAction::Sync),
+        "pause" => Ok(GatewayAction::Pause),
+        "resume" => Ok(GatewayAction::Resume),
+        "rollback" => {
+            let state = shared.consensus.state().state;
+            match commit_of(&state, gateway, &to) {
+                Some(_) if project.is_some() => {
+                    Err(invalid("--project goes with a snapshot, not with a commit"))
+                }
+                Some(commit) => to_commit(shared, &state, gateway, commit).await,
+                None => {
+                    known_snapshot(&state, gateway, &to)?;
+                    Ok(GatewayAction::RollbackToSnapshot { id: to, project })
+                }
+            }
+        }
+        other => Err(invalid(format!("unknown action {other:?}"))),
+    }
+}
+
+/// The commit of the gateway's history that this text begins; a full id needs no history.
+fn commit_of(state: &State, gateway: &GatewayName, text: &str) -> Option<GitId> {
+    if let Ok(commit) = text.parse::<GitId>() {
+        return Some(commit);
+    }
+    if text.len() < 7 || !text.chars().all(|c| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    let history = &state.gateway_status(gateway)?.history;
+    let commits = history.iter().rev().filter_map(|attempt| attempt.commit);
+    commits.into_iter().find(|commit| commit.to_string().starts_with(&text.to_lowercase()))
+}
+
+async fn to_commit(
+    shared: &Shared,
+    state: &State,
+    gateway: &GatewayName,
+    commit: GitId,
+) -> Result<GatewayAction, Status> {
+    let desired = state
+        .assignment(gateway)
+        .ok_or_else(|| invalid(format!("gateway {gateway} has no assignment to roll back")))?;
+    let mut render = desired.render.clone();
+    render.commit = commit;
+    let manifest = source::ensure(shared, state, &render).await?;
+    Ok(GatewayAction::RollbackToCommit {
+        manifest: manifest.digest(),
+        roots: manifest.roots().to_vec(),
+        render,
+    })
+}
+
+/// A snapshot that the agent has told of; one that only a remote store has is not refused.
+fn known_snapshot(state: &State, gateway: &GatewayName, id: &str) -> Result<(), Status> {
+    let shape = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let told = state.gateway_status(gateway).map(|s| s.written_facts().snapshots);
+    let known = told.unwrap_or_default().iter().any(|info| info.id == id);
+    if id.is_empty() || known || (shape && id.contains('t') && id.ends_with('z')) {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "{id:?} is neither a snapshot nor a commit of gateway {gateway}: millctl snapshot list {gateway}"
+    )))
+}
+
+/// The instruction that is meant.
+pub(super) fn instruct(
+    state: &State,
+    gateway: &str,
+    member: &str,
+    kind: &str,
+    subject: String,
+    ttl_ms: u64,
+) -> Result<Instruct, Status> {
+    let gateway: GatewayName = gateway.parse().map_err(invalid)?;
+    let kind: InstructionKind = kind.parse().map_err(invalid)?;
+    let members = state.members_of(&gateway);
+    let member = match member {
+        "" if members.contains(&Member::Master) => Member::Master,
+        "" => Member::Single,
+        word => word.parse().map_err(invalid)?,
+    };
+    if !members.contains(&member) {
+        return Err(Status::failed_precondition(format!(
+            "no agent of gateway {gateway} ({member}) has ever connected"
+        )));
+    }
+    let life = if ttl_ms == 0 { LIFE } else { Span(ttl_ms.min(LIFE_MAX.0)) };
+    let id = edge::random_id();
+    Ok(Instruct { id, gateway, member, kind, subject, expires_at: edge::now().plus(life) })
+}

@@ -1,0 +1,122 @@
+//! Packs between two mirrors, of a repository made with git itself.
+
+use std::{path::Path, process::Command};
+
+use super::*;
+
+fn git(dir: &Path, args: &[&str]) -> String {
+    let done = Command::new("git")
+        .args(["-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"])
+        .args(["-c", "commit.gpgsign=false"])
+        .args(args)
+        .current_dir(dir)
+        .output()
+        .expect("git runs");
+    assert!(done.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).trim().to_owned()
+}
+
+fn commit(work: &Path, file: &str, content: &str) -> GitId {
+    let path = work.join(file);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+    git(work, &["add", "--all"]);
+    git(work, &["commit", "--quiet", "-m", file]);
+    git(work, &["rev-parse", "HEAD"]).parse().unwrap()
+}
+
+struct Place {
+    dir: tempfile::TempDir,
+    from: Mirror,
+    to: Mirror,
+    first: GitId,
+    second: GitId,
+}
+
+/// A mirror that has two commits, and one whose remote is gone.
+fn place() -> Place {
+    let dir = tempfile::tempdir().unwrap();
+    let work = dir.path().join("work");
+    std::fs::create_dir_all(&work).unwrap();
+    git(&work, &["init", "--quiet"]);
+    let first = commit(&work, "projects/a/view.json", &"x".repeat(300_000));
+    let second = commit(&work, "projects/b/code.py", "print(1)\n");
+    let from = Mirror::open(&dir.path().join("from"), work.to_str().unwrap()).unwrap();
+    from.fetch().unwrap();
+    let to = Mirror::open(&dir.path().join("to"), "/nowhere").unwrap();
+    Place { dir, from, to, first, second }
+}
+
+fn pack(place: &Place, commit: GitId, have: &[GitId]) -> Vec<u8> {
+    let mut pack = Vec::new();
+    place.from.write_pack(commit, have, &mut pack).unwrap();
+    pack
+}
+
+#[test]
+fn a_commit_moves_with_all_of_its_files_and_without_history() {
+    let place = place();
+    assert!(matches!(place.to.fetch(), Err(MirrorFailed::Fetch { .. })));
+    let whole = pack(&place, place.second, &[]);
+    place.to.take_pack(place.second, whole.as_slice()).unwrap();
+    assert!(place.to.has_commit(place.second));
+    assert!(!place.to.has_commit(place.first), "history came along");
+    assert_eq!(
+        place.to.files(place.second, "").unwrap(),
+        place.from.files(place.second, "").unwrap()
+    );
+    let (_, id, _) = place.to.files(place.second, "projects/b").unwrap().remove(0);
+    assert_eq!(place.to.reader().read(id).unwrap(), b"print(1)\n");
+    assert!(place.to.tips().is_empty(), "a ref has moved");
+    drop(place.dir);
+}
+
+#[test]
+fn what_the_asker_has_is_left_out() {
+    let place = place();
+    assert_eq!(place.from.tips(), vec![place.second]);
+    let base = pack(&place, place.first, &[]);
+    place.to.take_pack(place.first, base.as_slice()).unwrap();
+    let rest = pack(&place, place.second, &[place.first]);
+    assert!(rest.len() < base.len(), "{} of {} bytes", rest.len(), base.len());
+    place.to.take_pack(place.second, rest.as_slice()).unwrap();
+    assert_eq!(place.to.files(place.second, "").unwrap().len(), 2);
+}
+
+#[test]
+fn a_pack_that_is_cut_damaged_or_incomplete_is_refused() {
+    let place = place();
+    let whole = pack(&place, place.second, &[]);
+    for cut in [0, 11, whole.len() / 2, whole.len() - 1] {
+        assert!(place.to.take_pack(place.second, &whole[..cut]).is_err(), "cut at {cut}");
+    }
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    assert!(place.to.take_pack(place.second, damaged.as_slice()).is_err());
+    assert!(!place.to.has_commit(place.second));
+    // Without the files that the asker was believed to have.
+    let rest = pack(&place, place.second, &[place.first]);
+    let error = place.to.take_pack(place.second, rest.as_slice()).unwrap_err().to_string();
+    assert!(error.contains("cannot read object") || error.contains("lacks"), "{error}");
+}
+
+#[test]
+fn pieces_arrive_as_they_were_written() {
+    let (tx, mut rx) = mpsc::channel(64);
+    let mut writer = ChunkWriter::new(tx);
+    let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(CHUNK_BYTES * 2 + 17).collect();
+    writer.write_all(&bytes).unwrap();
+    writer.flush().unwrap();
+    drop(writer);
+    let (tx, again) = mpsc::channel(64);
+    let mut sizes = Vec::new();
+    while let Ok(chunk) = rx.try_recv() {
+        sizes.push(chunk.as_ref().unwrap().len());
+        tx.try_send(chunk).unwrap();
+    }
+    assert_eq!(sizes, [CHUNK_BYTES, CHUNK_BYTES, 17]);
+    drop(tx);
+    let mut back = Vec::new();
+    ChunkReader::new(again).read_to_end(&mut back).unwrap();
+    assert_eq!(back, bytes);
+}

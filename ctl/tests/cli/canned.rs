@@ -1,0 +1,204 @@
+//! A small company as the cluster would show it.
+
+use millwright_proto::control as wire;
+use serde_json::{Value, json};
+
+use crate::fake::Script;
+
+/// Half past, so that an age in minutes does not turn over while a test runs.
+pub(crate) fn minutes_ago(minutes: u64) -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = u64::try_from(now.expect("after 1970").as_millis()).expect("fits");
+    now - minutes * 60_000 - 30_000
+}
+
+const COMMIT: &str = "4bf57a65c0a1b2d3e4f5061728394a5b6c7d8e9f";
+
+fn gateway(name: &str, line: &str, status: Value) -> Value {
+    json!({
+        "apiVersion": "millwright.dev/v1", "kind": "Gateway",
+        "metadata": {"name": name, "labels": {"area": "packing", "line": line}},
+        "spec": {"site": "hamburg", "profile": "area", "vars": {"line": line}},
+        "status": status,
+    })
+}
+
+fn in_sync() -> Value {
+    json!({
+        "state": "InSync", "reason": "", "message": "",
+        "connection": {"state": "connected", "node": "n2", "since": minutes_ago(10),
+            "agentVersion": "0.1.0", "address": "10.1.0.4:40112"},
+        "facts": {"systemName": "Line-1", "ignitionVersion": "8.3.6 (b2026042713)",
+            "state": "RUNNING", "redundancyRole": "Independent", "activityLevel": "Active"},
+        "desired": {"commit": COMMIT, "manifest": "751a9f0c88431234", "generation": 7, "rollout": "plants-2"},
+        "attempted": {"commit": COMMIT, "generation": 7},
+        "applied": {"commit": COMMIT, "manifest": "751a9f0c88431234", "generation": 7, "at": minutes_ago(9)},
+        "failures": [],
+        "history": [
+            {"at": 1_791_815_654_089_u64, "generation": 7, "commit": COMMIT, "manifest": "751a9f0c88431234",
+                "filesChanged": 5, "filesDeleted": 3, "bytesFetched": 140_976, "durationMs": 597, "failures": []},
+            {"at": 1_791_815_054_089_u64, "generation": 6, "commit": "e58a73fa00", "manifest": null,
+                "filesChanged": 0, "filesDeleted": 0, "bytesFetched": 0, "durationMs": 61_000, "failures": []},
+        ],
+    })
+}
+
+fn failed() -> Value {
+    json!({
+        "state": "Failed", "reason": "ApplyFailed",
+        "message": "verify: the scan did not complete within 60s, and the files from before were restored",
+        "connection": {"state": "connected", "node": "n3", "since": minutes_ago(10),
+            "agentVersion": "0.1.0", "address": "10.2.0.4:40112"},
+        "attempted": {"commit": COMMIT, "generation": 7},
+        "applied": {"commit": "e58a73fa00", "manifest": "0011223344556677", "generation": 6, "at": minutes_ago(90)},
+        "failures": [{"kind": "Timeout", "step": "verify", "message": "the scan did not complete within 60s"}],
+        "history": [],
+    })
+}
+
+fn offline() -> Value {
+    json!({
+        "state": "Offline", "reason": "AgentLost", "message": "no agent since 2026-10-12T14:34:14Z",
+        "connection": {"state": "lost", "node": "n1", "since": minutes_ago(600),
+            "agentVersion": "0.1.0", "address": "10.3.0.4:40112"},
+    })
+}
+
+/// A rollout of fleet plants.
+pub(crate) fn rollout(id: &str, phase: &str, members: &[(&str, &str, &str)]) -> Value {
+    let count = |stage: &str, state: &str| {
+        members
+            .iter()
+            .filter(|(_, of, is)| *of == stage && (state.is_empty() || *is == state))
+            .count()
+    };
+    let stage = |name: &str| {
+        let done = count(name, "applied") == count(name, "");
+        let waits = name == "rest" && count("canary", "applied") < count("canary", "");
+        let state = if done {
+            "done"
+        } else if waits {
+            "pending"
+        } else {
+            "open"
+        };
+        json!({"name": name, "state": state, "total": count(name, ""), "applied": count(name, "applied"),
+            "running": count(name, "assigned"), "failed": count(name, "failed"), "skipped": 0})
+    };
+    let applied = members.iter().filter(|(_, _, is)| *is == "applied").count();
+    let finished = (phase != "Running").then(|| minutes_ago(8) + 12_000);
+    json!({
+        "apiVersion": "millwright.dev/v1", "kind": "Rollout", "metadata": {"name": id},
+        "spec": {"fleet": "plants", "repository": "plant", "commit": COMMIT, "reference": "branch main",
+            "planHash": "9c1f2a"},
+        "status": {"phase": phase, "state": phase, "reason": "",
+            "message": format!("{applied}/{} applied", members.len()),
+            "startedAt": minutes_ago(8), "finishedAt": finished,
+            "stages": [stage("canary"), stage("rest")],
+            "members": members.iter().map(|(gateway, stage, state)| json!({
+                "gateway": gateway, "stage": stage, "state": state, "message": "",
+                "generation": if *state == "pending" { 0 } else { 7 }})).collect::<Vec<_>>()},
+    })
+}
+
+/// An event that carries a resource.
+pub(crate) fn event(index: u64, value: &Value) -> wire::WatchEvent {
+    let at =
+        |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+    wire::WatchEvent {
+        kind: at("/kind"),
+        name: at("/metadata/name"),
+        action: "put".to_owned(),
+        json: value.to_string().into_bytes(),
+        index,
+        at_ms: 1_791_815_654_089 + index * 1000,
+        message: "changed".to_owned(),
+    }
+}
+
+fn node(id: u64, state: &str, matched: u64, heard: u64) -> wire::Node {
+    wire::Node {
+        id,
+        name: format!("n{id}"),
+        // Nobody listens there: a second try is refused at once.
+        api_address: format!("127.0.0.1:{id}"),
+        peer_address: format!("127.0.0.1:{}", id + 10),
+        state: state.to_owned(),
+        voter: true,
+        matched_index: matched,
+        last_contact_ms: heard,
+        version: "0.1.0".to_owned(),
+        agents: 1,
+    }
+}
+
+/// Three nodes, one of which is silent.
+pub(crate) fn cluster() -> wire::ClusterStatusResponse {
+    wire::ClusterStatusResponse {
+        cluster_id: "c0ffee".to_owned(),
+        epoch: 1,
+        leader: 1,
+        term: 4,
+        last_applied: 57,
+        answered_by: 1,
+        nodes: vec![
+            node(1, "leader", 57, 0),
+            node(2, "follower", 57, 40),
+            node(3, "unreachable", 49, 65_000),
+        ],
+        version: "0.1.0".to_owned(),
+    }
+}
+
+/// The whole company.
+pub(crate) fn company() -> Script {
+    let members =
+        [("line1", "canary", "applied"), ("line2", "rest", "failed"), ("line3", "rest", "pending")];
+    Script {
+        resources: vec![
+            gateway("line1", "1", in_sync()),
+            gateway("line2", "2", failed()),
+            gateway("line3", "3", offline()),
+            json!({"apiVersion": "millwright.dev/v1", "kind": "Fleet", "metadata": {"name": "plants"},
+                "spec": {"repository": "plant", "selector": "area=packing", "stages": [
+                    {"name": "canary", "select": "line=1", "maxConcurrent": 1},
+                    {"name": "rest", "select": "", "maxConcurrent": 4}]},
+                "status": {"gateways": 3, "inSync": 1, "rollout": "plants-2", "state": "Failed", "reason": "",
+                    "message": "1/3 applied, 1 failed"}}),
+            json!({"apiVersion": "millwright.dev/v1", "kind": "Repository", "metadata": {"name": "plant"},
+                "spec": {"url": "https://git.example/plant.git", "ref": {"branch": "main", "tag": null}, "poll": "60s"},
+                "status": {"state": "Resolved", "reason": "", "message": "", "reference": "branch main",
+                    "commit": COMMIT, "subject": "Speed in metres per minute", "author": "Ann",
+                    "committedAt": 1_791_815_654_089_u64, "resolvedAt": minutes_ago(8)}}),
+            json!({"apiVersion": "millwright.dev/v1", "kind": "SyncProfile", "metadata": {"name": "area"},
+                "spec": {"vars": {"plant": "hh"}, "excludePatterns": ["**/*.bak"], "mappings": [
+                    {"source": "projects/shared", "destination": "projects/shared", "required": true},
+                    {"source": "projects/{{.Site}}", "destination": "projects/{{.Site}}", "required": false}]},
+                "status": {}}),
+            json!({"apiVersion": "millwright.dev/v1", "kind": "Operator", "metadata": {"name": "ann"},
+                "spec": {"role": "admin"}, "status": {}}),
+            rollout("plants-1", "Completed", &[("line1", "canary", "applied")]),
+            rollout("plants-2", "Failed", &members),
+        ],
+        index: 57,
+        tokens: vec![
+            token("3fa85f64c1d2", "agent", "line1", "open"),
+            token("9d01ab34cd56", "operator", "ann", "used"),
+        ],
+        cluster: cluster(),
+        ..Script::default()
+    }
+}
+
+fn token(id: &str, role: &str, name: &str, state: &str) -> wire::Token {
+    wire::Token {
+        id: id.to_owned(),
+        role: role.to_owned(),
+        name: name.to_owned(),
+        member: "single".to_owned(),
+        created_at_ms: 1_791_815_054_089,
+        expires_at_ms: 1_791_815_654_089,
+        state: state.to_owned(),
+        created_by: "spiffe://c0ffee/operator/ann".to_owned(),
+    }
+}

@@ -1,0 +1,240 @@
+//! The services: canned answers to operators only, and enrolment for anybody.
+
+use std::{pin::Pin, time::Duration};
+
+use futures_util::Stream;
+use millwright_certs::{connect, identity::Identity};
+use millwright_proto::{
+    agent::{
+        EnrolRequest, EnrolResponse, RenewRequest, enrolment_service_server::EnrolmentService,
+    },
+    control::{self as wire, control_service_server::ControlService},
+};
+use serde_json::Value;
+use tonic::{Request, Response, Status};
+
+use super::Shared;
+
+type Reply<T> = Result<Response<T>, Status>;
+
+fn text<'a>(value: &'a Value, path: &str) -> &'a str {
+    value.pointer(path).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn resource(value: &Value, version: u64) -> wire::Resource {
+    wire::Resource {
+        kind: text(value, "/kind").to_owned(),
+        name: text(value, "/metadata/name").to_owned(),
+        json: value.to_string().into_bytes(),
+        version,
+    }
+}
+
+fn operator<T>(request: &Request<T>) -> Result<(), Status> {
+    let info = request.extensions().get::<connect::PeerInfo>();
+    match info.and_then(|info| info.peer.as_ref()) {
+        Some(peer) if matches!(peer.identity, Identity::Operator { .. }) => Ok(()),
+        Some(_) | None => Err(Status::unauthenticated("no operator")),
+    }
+}
+
+#[tonic::async_trait]
+impl ControlService for Shared {
+    async fn apply(&self, request: Request<wire::ApplyRequest>) -> Reply<wire::ApplyResponse> {
+        operator(&request)?;
+        let wire::ApplyRequest { resources, dry_run, reason } = request.into_inner();
+        let mut script =
+            self.asked(format!("apply {} dry={dry_run} reason={reason}", resources.len()))?;
+        let result = |(kind, name, action): &(&str, &str, &str)| wire::apply_response::Result {
+            kind: (*kind).to_owned(),
+            name: (*name).to_owned(),
+            action: (*action).to_owned(),
+        };
+        let results = script.results.iter().map(result).collect();
+        let appear = std::mem::take(&mut script.after_apply);
+        script.events.extend(appear);
+        let index = script.index;
+        drop(script);
+        self.changed.send_modify(|version| *version += 1);
+        Ok(Response::new(wire::ApplyResponse { results, index }))
+    }
+
+    async fn delete(&self, request: Request<wire::DeleteRequest>) -> Reply<wire::DeleteResponse> {
+        operator(&request)?;
+        let wire::DeleteRequest { kind, name, reason } = request.into_inner();
+        let index = self.asked(format!("delete {kind} {name} reason={reason}"))?.index;
+        Ok(Response::new(wire::DeleteResponse { index }))
+    }
+
+    async fn get(&self, request: Request<wire::GetRequest>) -> Reply<wire::GetResponse> {
+        operator(&request)?;
+        let wire::GetRequest { kind, name, selector, stale } = request.into_inner();
+        let asked = format!("get {kind} {name} selector={selector} stale={stale}");
+        let script = self.asked(asked)?;
+        let resources: Vec<wire::Resource> = script
+            .resources
+            .iter()
+            .filter(|value| text(value, "/kind") == kind)
+            .filter(|value| name.is_empty() || text(value, "/metadata/name") == name)
+            .map(|value| resource(value, script.index))
+            .collect();
+        if !name.is_empty() && resources.is_empty() {
+            return Err(Status::not_found(format!("{kind} {name} does not exist")));
+        }
+        Ok(Response::new(wire::GetResponse { resources, index: script.index }))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<wire::WatchEvent, Status>> + Send>>;
+
+    async fn watch(&self, request: Request<wire::WatchRequest>) -> Reply<Self::WatchStream> {
+        operator(&request)?;
+        let wire::WatchRequest { kind, name, since } = request.into_inner();
+        let breaks = {
+            let mut script = self.asked(format!("watch {kind} {name} since={since}"))?;
+            if script.breaks.is_empty() { usize::MAX } else { script.breaks.remove(0) }
+        };
+        let state = (self.clone(), self.changed.subscribe(), since, breaks);
+        let stream = futures_util::stream::unfold(state, move |state| {
+            let (kind, name) = (kind.clone(), name.clone());
+            async move {
+                let (shared, mut changed, seen, left) = state;
+                if left == 0 {
+                    return None;
+                }
+                loop {
+                    changed.borrow_and_update();
+                    let next = shared
+                        .script()
+                        .events
+                        .iter()
+                        .find(|event| {
+                            event.index > seen
+                                && (kind.is_empty() || event.kind == kind)
+                                && (name.is_empty() || event.name == name)
+                        })
+                        .cloned();
+                    if let Some(event) = next {
+                        let seen = event.index;
+                        return Some((Ok(event), (shared, changed, seen, left - 1)));
+                    }
+                    changed.changed().await.ok()?;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn create_token(
+        &self,
+        request: Request<wire::CreateTokenRequest>,
+    ) -> Reply<wire::CreateTokenResponse> {
+        operator(&request)?;
+        let wire::CreateTokenRequest { role, name, member, ttl_ms, reason } = request.into_inner();
+        drop(self.asked(format!("token {role} {name} {member} ttl={ttl_ms} reason={reason}"))?);
+        Ok(Response::new(wire::CreateTokenResponse {
+            token: "mwj1.shown-once".to_owned(),
+            id: "3fa85f64c1d2".to_owned(),
+            expires_at_ms: 1_791_815_654_089,
+        }))
+    }
+
+    async fn list_tokens(
+        &self,
+        request: Request<wire::ListTokensRequest>,
+    ) -> Reply<wire::ListTokensResponse> {
+        operator(&request)?;
+        let tokens = self.asked("tokens".to_owned())?.tokens.clone();
+        Ok(Response::new(wire::ListTokensResponse { tokens }))
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<wire::RevokeTokenRequest>,
+    ) -> Reply<wire::RevokeTokenResponse> {
+        operator(&request)?;
+        let wire::RevokeTokenRequest { id, reason } = request.into_inner();
+        drop(self.asked(format!("revoke token {id} reason={reason}"))?);
+        Ok(Response::new(wire::RevokeTokenResponse {}))
+    }
+
+    async fn revoke_agent(
+        &self,
+        request: Request<wire::RevokeAgentRequest>,
+    ) -> Reply<wire::RevokeAgentResponse> {
+        operator(&request)?;
+        let wire::RevokeAgentRequest { gateway, member, ban, reason } = request.into_inner();
+        drop(self.asked(format!("revoke agent {gateway} {member} ban={ban} reason={reason}"))?);
+        Ok(Response::new(wire::RevokeAgentResponse {}))
+    }
+
+    async fn cluster_status(
+        &self,
+        request: Request<wire::ClusterStatusRequest>,
+    ) -> Reply<wire::ClusterStatusResponse> {
+        operator(&request)?;
+        let stale = request.into_inner().stale;
+        // The first look of every connection is stale; it is answered even without a leader.
+        if stale {
+            return Ok(Response::new(self.script().cluster.clone()));
+        }
+        let cluster = self.asked("cluster".to_owned())?.cluster.clone();
+        Ok(Response::new(cluster))
+    }
+
+    async fn act_on_gateway(
+        &self,
+        request: Request<wire::ActOnGatewayRequest>,
+    ) -> Reply<wire::ActOnGatewayResponse> {
+        let wire::ActOnGatewayRequest { gateway, action, to, project, reason } =
+            request.into_inner();
+        drop(self.asked(format!("{action} {gateway} to={to} project={project} {reason}"))?);
+        Ok(Response::new(wire::ActOnGatewayResponse { index: 9 }))
+    }
+
+    async fn instruct(
+        &self,
+        request: Request<wire::InstructRequest>,
+    ) -> Reply<wire::InstructResponse> {
+        let wire::InstructRequest { gateway, member: _, kind, subject, reason, ttl_ms: _ } =
+            request.into_inner();
+        drop(self.asked(format!("instruct {gateway} {kind} {subject} {reason}"))?);
+        Ok(Response::new(wire::InstructResponse { id: "i1".to_owned(), index: 9 }))
+    }
+}
+
+#[tonic::async_trait]
+impl EnrolmentService for Shared {
+    async fn enrol(&self, request: Request<EnrolRequest>) -> Reply<EnrolResponse> {
+        let EnrolRequest { token: _, csr_der, name, member: _ } = request.into_inner();
+        drop(self.asked(format!("enrol {name}"))?);
+        if name != "ann" {
+            return Err(Status::unauthenticated(format!("the join token is for ann, not {name}")));
+        }
+        let ann = Identity::Operator {
+            cluster: self.cluster.clone(),
+            name: name.parse().map_err(|_| Status::invalid_argument("no name"))?,
+        };
+        let certificate_pem = self.sign(&csr_der, &ann, Duration::from_hours(1))?;
+        Ok(Response::new(EnrolResponse {
+            certificate_pem,
+            ca_pem: self.ca.cert_pem().to_owned(),
+            cluster_id: self.cluster.to_string(),
+            coordinators: vec!["127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned()],
+            peers: Vec::new(),
+        }))
+    }
+
+    async fn renew(&self, request: Request<RenewRequest>) -> Reply<EnrolResponse> {
+        let RenewRequest { csr_der, identity } = request.into_inner();
+        drop(self.asked(format!("renew {identity}"))?);
+        let identity = identity.parse().map_err(|_| Status::invalid_argument("no identity"))?;
+        let certificate_pem = self.sign(&csr_der, &identity, Duration::from_hours(1))?;
+        Ok(Response::new(EnrolResponse {
+            certificate_pem,
+            ca_pem: self.ca.cert_pem().to_owned(),
+            cluster_id: self.cluster.to_string(),
+            coordinators: Vec::new(),
+            peers: Vec::new(),
+        }))
+    }
+}

@@ -1,0 +1,13 @@
+//! The real program against a control server with canned answers, behind real mutual TLS. What a
+//! person sees is kept as snapshots; what a script sees, exit codes and JSON, is asserted.
+
+mod canned;
+mod changing;
+mod completing;
+mod contexts;
+mod failing;
+mod fake;
+mod offline;
+mod reading;
+mod terminal;
+mod watching;

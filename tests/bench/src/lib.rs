@@ -1,0 +1,18 @@
+//! Measures Millwright with real processes on loopback and, where there is one, a peer under the same
+//! load in the same run.
+//!
+//! Every measurement is one JSON object on standard output; people read the summary on standard error.
+//! Nothing here decides whether a figure is good enough for a release: goals are printed beside it.
+
+pub mod cluster;
+pub mod etcd;
+pub mod failover;
+pub mod fanout;
+pub mod gitrepo;
+pub mod machine;
+pub mod operator;
+pub mod output;
+pub mod raft;
+pub mod stats;
+pub mod sync;
+pub mod wire;

@@ -1,0 +1,299 @@
+//! One agent process and one large repository: the first apply, one changed file, nothing to do. git
+//! and rsync bring the same tree to the same disk in the same run.
+//!
+//! Times are the agent's own, from the assignment to the report, with a gateway whose scan takes a
+//! millisecond: what a real gateway needs for its scan is not ours. The agent fsyncs what it writes;
+//! rsync does not.
+
+mod peer;
+mod site;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use millwright_proto::control::{DeleteRequest, GetRequest};
+use playground::{cluster::Cluster, gitserver::GitServer, repository::Repository};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use self::{
+    peer::Peer,
+    site::{Site, Usage},
+};
+use crate::{
+    gitrepo::GitRepo,
+    machine::milliseconds,
+    operator::{self, Control, Operator},
+    output::{Output, say},
+    stats::{median, rounded},
+};
+
+/// Goals: milliseconds inside the agent; bytes on the wire beyond the file; factor over git and rsync.
+const CHANGE_MS: f64 = 150.0;
+const CHANGE_BYTES: f64 = 10_000.0;
+const NOTHING_MS: f64 = 50.0;
+const FIRST_FACTOR: f64 = 2.0;
+/// How long one apply may take.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// File that changes, and its size.
+const CHANGED: &str = "millwright-bench.txt";
+const CHANGED_BYTES: usize = 4_096;
+
+/// `sync`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Git repository or bundle to apply: its root becomes one project.
+    #[arg(long)]
+    repo: PathBuf,
+    /// First applies, each with a new agent and an empty gateway; the median is printed.
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// One-file changes and empty commits per run.
+    #[arg(long, default_value_t = 5)]
+    changes: usize,
+}
+
+/// One apply.
+#[derive(Debug, Clone, Copy)]
+struct Applied {
+    agent_ms: f64,
+    cpu_ms: f64,
+    wire_bytes: f64,
+    /// From the commit in git to the report in the log.
+    whole_ms: f64,
+    files: f64,
+}
+
+struct Scene {
+    cluster: Cluster,
+    repo: GitRepo,
+    control: Control,
+    url: String,
+    _server: GitServer,
+}
+
+impl Scene {
+    async fn start(args: &Args, dir: &Path) -> anyhow::Result<Self> {
+        let git = dir.join("git");
+        std::fs::create_dir_all(&git)?;
+        let given = args.repo.display().to_string();
+        let repository = Repository::mirror(&git, "plant", &given).await?;
+        let repo = GitRepo::open(&repository.bare).await?;
+        // The file that changes is there from the beginning.
+        repo.commit("A file that changes", Some((CHANGED, &content()))).await?;
+        let server = GitServer::start(&git).await?;
+        let url = server.url("plant");
+        let cluster = Cluster::start(dir, 1).await?;
+        let operator = Operator::of(&cluster)?;
+        let mut control = operator.connect(&cluster.nodes[0].api).await?;
+        let branch = repo.branch();
+        let base = [
+            json!({"apiVersion": "millwright.dev/v1", "kind": "Repository", "metadata": {"name": "plant"},
+                "spec": {"url": url, "ref": {"branch": branch}, "poll": "1s", "jitter": "0s"}}),
+            json!({"apiVersion": "millwright.dev/v1", "kind": "SyncProfile", "metadata": {"name": "area"},
+                "spec": {"mappings": [{"source": ".", "destination": "projects/plant"}]}}),
+            json!({"apiVersion": "millwright.dev/v1", "kind": "Fleet", "metadata": {"name": "plants"},
+                "spec": {"repository": "plant", "stages": [{"name": "all", "maxConcurrent": 100}]}}),
+        ];
+        operator::apply(&mut control, &base).await?;
+        Ok(Self { cluster, repo, control, url, _server: server })
+    }
+
+    /// Waits until a gateway has applied a commit; its newest attempt.
+    async fn applied(&mut self, gateway: &str, commit: &str) -> anyhow::Result<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let request = GetRequest {
+                kind: "Gateway".to_owned(),
+                name: gateway.to_owned(),
+                selector: String::new(),
+                stale: true,
+            };
+            let answer = self.control.get(request).await?.into_inner();
+            let json = &answer.resources.first().context("the gateway is gone")?.json;
+            let value: Value = serde_json::from_slice(json)?;
+            let last = &value["status"]["history"][0];
+            if last["commit"] == commit {
+                if last["failures"].as_array().is_some_and(|failures| !failures.is_empty()) {
+                    bail!("the agent failed: {}", last["failures"]);
+                }
+                return Ok(last.clone());
+            }
+            if Instant::now() >= deadline {
+                bail!("{gateway} has not applied {commit}: {}", value["status"]);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn one(
+        &mut self,
+        site: &Site,
+        commit: &str,
+        began: Instant,
+        before: Usage,
+    ) -> anyhow::Result<Applied> {
+        let attempt = self.applied(&site.name, commit).await?;
+        let whole_ms = rounded(milliseconds(began.elapsed()));
+        let after = site.usage().await?;
+        let number = |key: &str| attempt[key].as_f64().unwrap_or_default();
+        Ok(Applied {
+            agent_ms: number("durationMs"),
+            cpu_ms: rounded((after.cpu_seconds - before.cpu_seconds) * 1000.0),
+            wire_bytes: after.wire_bytes - before.wire_bytes,
+            whole_ms,
+            files: number("filesChanged"),
+        })
+    }
+
+    async fn commit(
+        &mut self,
+        site: &Site,
+        file: Option<&[u8]>,
+    ) -> anyhow::Result<(String, Applied)> {
+        let before = site.usage().await?;
+        let file = file.map(|content| (CHANGED, content));
+        let commit = self.repo.commit("Next revision", file).await?;
+        let applied = self.one(site, &commit, Instant::now(), before).await?;
+        Ok((commit, applied))
+    }
+
+    /// The gateway leaves, so that no rollout waits for it.
+    async fn leave(&mut self, site: Site) -> anyhow::Result<()> {
+        let request = DeleteRequest {
+            kind: "Gateway".to_owned(),
+            name: site.name.clone(),
+            reason: "benchmark".to_owned(),
+        };
+        self.control.delete(request).await?;
+        site.end().await
+    }
+}
+
+/// Text that does not repeat and does not shrink much.
+fn content() -> Vec<u8> {
+    let half: Vec<u8> = (0..CHANGED_BYTES / 2).map(|_| rand::random()).collect();
+    half.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
+}
+
+/// What was measured, ours and the peer's.
+#[derive(Debug, Default)]
+struct Measured {
+    first: Vec<Applied>,
+    change: Vec<Applied>,
+    nothing: Vec<Applied>,
+    peer_first: Vec<f64>,
+    peer_change: Vec<f64>,
+    peer_nothing: Vec<f64>,
+}
+
+async fn round(
+    scene: &mut Scene,
+    dir: &Path,
+    args: &Args,
+    n: usize,
+    all: &mut Measured,
+) -> anyhow::Result<()> {
+    let mut peer = Peer::new(dir, &scene.url, n);
+    if let Some(peer) = &mut peer {
+        let ms = peer.first().await?;
+        say(&format!("  git + rsync: first {ms:.0} ms"));
+        all.peer_first.push(ms);
+    }
+    let name = format!("gw{n}");
+    let head = scene.repo.head().await?;
+    operator::apply(&mut scene.control, &[operator::gateway(&name, "0")]).await?;
+    let began = Instant::now();
+    let site = Site::start(dir, &scene.cluster, &name).await?;
+    let first = scene.one(&site, &head, began, Usage::default()).await?;
+    say(&line("first", &first));
+    all.first.push(first);
+    for _ in 0..args.changes {
+        let (_, change) = scene.commit(&site, Some(&content())).await?;
+        say(&line("one file", &change));
+        all.change.push(change);
+        if let Some(peer) = &peer {
+            all.peer_change.push(peer.again().await?);
+        }
+        let (_, nothing) = scene.commit(&site, None).await?;
+        say(&line("nothing", &nothing));
+        all.nothing.push(nothing);
+        if let Some(peer) = &peer {
+            all.peer_nothing.push(peer.again().await?);
+        }
+    }
+    scene.leave(site).await
+}
+
+fn line(what: &str, one: &Applied) -> String {
+    let Applied { agent_ms, cpu_ms, wire_bytes, whole_ms, files } = one;
+    format!(
+        "  {what:9} {agent_ms:7.0} ms in the agent, {cpu_ms:6.0} ms CPU, {wire_bytes:10.0} bytes on TCP, \
+         {whole_ms:7.0} ms from outside, {files:.0} files"
+    )
+}
+
+fn middle(all: &[Applied], pick: fn(&Applied) -> f64) -> f64 {
+    median(&all.iter().map(pick).collect::<Vec<_>>())
+}
+
+fn figures(all: &[Applied], peer: &[f64]) -> Value {
+    let of = |pick: fn(&Applied) -> f64| {
+        let runs: Vec<f64> = all.iter().map(pick).collect();
+        json!({"median": rounded(median(&runs)), "runs": runs})
+    };
+    json!({
+        "agentMs": of(|one| one.agent_ms), "cpuMs": of(|one| one.cpu_ms),
+        "wireBytes": of(|one| one.wire_bytes), "wholeMs": of(|one| one.whole_ms),
+        "files": middle(all, |one| one.files),
+        "gitRsyncMs": {"median": rounded(median(peer)), "runs": peer},
+    })
+}
+
+fn emit(all: &Measured, setting: &Value, output: &Output) {
+    let mut first = figures(&all.first, &all.peer_first);
+    let factor = middle(&all.first, |one| one.agent_ms) / median(&all.peer_first);
+    if factor.is_finite() {
+        first["factor"] = json!(rounded(factor));
+        first["goalFactor"] = json!(FIRST_FACTOR);
+        first["met"] = json!(factor <= FIRST_FACTOR);
+        say(&format!(
+            "  first apply: {factor:.2} times git + rsync (goal: {FIRST_FACTOR} or less)"
+        ));
+    }
+    output.emit("first apply", setting.clone(), first);
+    let mut change = figures(&all.change, &all.peer_change);
+    let ms = middle(&all.change, |one| one.agent_ms);
+    #[expect(clippy::cast_precision_loss, reason = "a small constant")]
+    let beyond = middle(&all.change, |one| one.wire_bytes) - CHANGED_BYTES as f64;
+    change["beyondFileBytes"] = json!(beyond);
+    change["goal"] = json!({"agentMs": CHANGE_MS, "beyondFileBytes": CHANGE_BYTES});
+    change["met"] = json!(ms <= CHANGE_MS && beyond < CHANGE_BYTES);
+    say(&format!(
+        "  one file: {ms:.0} ms, {beyond:.0} bytes beyond it (goals: {CHANGE_MS:.0}, {CHANGE_BYTES:.0})"
+    ));
+    output.emit("one changed file", setting.clone(), change);
+    let mut nothing = figures(&all.nothing, &all.peer_nothing);
+    let ms = middle(&all.nothing, |one| one.agent_ms);
+    nothing["goal"] = json!({"agentMs": NOTHING_MS});
+    nothing["met"] = json!(ms <= NOTHING_MS);
+    say(&format!("  nothing to do: {ms:.0} ms (goal: {NOTHING_MS:.0})"));
+    output.emit("nothing to do", setting.clone(), nothing);
+}
+
+/// Measures and prints.
+pub async fn run(args: &Args, dir: &Path, output: &Output) -> anyhow::Result<()> {
+    let mut scene = Scene::start(args, dir).await?;
+    let mut all = Measured::default();
+    for n in 1..=args.runs.max(1) {
+        round(&mut scene, dir, args, n, &mut all).await?;
+    }
+    let name = args.repo.file_name().map(|name| name.to_string_lossy().into_owned());
+    let setting =
+        json!({"repo": name, "runs": all.first.len(), "changesPerRun": args.changes, "scanMs": 1});
+    emit(&all, &setting, output);
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! One gateway with everything behind it: a coordinator, a repository on disk, a simulated gateway
+//! and its agent, which can be killed and started again. For tests and measurements that look closely
+//! at one agent.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use gateway_sim::{Sim, SimConfig};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{
+    cluster::Cluster,
+    process::{Process, binary, run},
+};
+
+/// Reached only when something is wrong.
+const DEADLINE: Duration = Duration::from_mins(2);
+/// Name of the gateway.
+pub const NAME: &str = "line1";
+
+/// Files of a commit by path in the repository.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// What is special about a plant.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Lines of the profile's spec, indented by two spaces.
+    pub profile: String,
+    /// Lines added to the `[gateway]` table of the agent.
+    pub agent: String,
+    /// The agent's program.
+    pub program: &'static str,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            profile: "  verify: {settle: 0ms}\n  snapshots: {minFreeBytes: 0}\n".to_owned(),
+            agent: "wait = \"5s\"\nscan_timeout = \"5s\"\nsessions_poll = \"100ms\"\n\
+                    facts_poll = \"500ms\"\nconverge_poll = \"100ms\"\n"
+                .to_owned(),
+            program: "millwright-agent",
+        }
+    }
+}
+
+/// The plant.
+#[derive(Debug)]
+pub struct Plant {
+    /// Its one coordinator.
+    pub cluster: Cluster,
+    /// Its gateway.
+    pub sim: Sim,
+    /// The gateway's data directory.
+    pub data_dir: PathBuf,
+    /// The agent's folder.
+    pub agent_dir: PathBuf,
+    settings: Settings,
+    repository: PathBuf,
+    agent: Option<Process>,
+}
+
+impl Plant {
+    /// Starts all of it below `dir`, the agent enrolled but not running.
+    pub async fn start(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
+        let cluster = Cluster::start(dir, 1).await?;
+        let data_dir = dir.join("data");
+        std::fs::create_dir_all(&data_dir)?;
+        let sim = Sim::start(SimConfig::new(data_dir.clone(), NAME)).await?;
+        let plant = Self {
+            cluster,
+            sim,
+            data_dir,
+            agent_dir: dir.join("agent"),
+            settings,
+            repository: dir.join("repository"),
+            agent: None,
+        };
+        plant.enrol(dir).await?;
+        plant.git(&["init", "-q", "-b", "main", "."])?;
+        Ok(plant)
+    }
+
+    async fn enrol(&self, dir: &Path) -> anyhow::Result<()> {
+        let token_file = dir.join("gateway-token");
+        std::fs::write(&token_file, self.sim.token_header())?;
+        let token = self.cluster.ctl(&["token", "create", "agent", NAME]).await?;
+        let text = |path: &Path| path.display().to_string();
+        let (home, data, file) = (text(&self.agent_dir), text(&self.data_dir), text(&token_file));
+        let url = self.sim.url();
+        let mut args = vec!["enrol", "--dir", &home, "--token", token.trim(), "--gateway", NAME];
+        args.extend(["--data-dir", &data, "--gateway-url", &url, "--gateway-token-file", &file]);
+        args.extend(["--coordinator", &self.cluster.nodes[0].api]);
+        run(&binary(self.settings.program)?, &args).await?;
+        let config = self.agent_dir.join("agent.toml");
+        let text = std::fs::read_to_string(&config)? + &self.settings.agent;
+        Ok(std::fs::write(&config, text)?)
+    }
+
+    fn git(&self, args: &[&str]) -> anyhow::Result<String> {
+        std::fs::create_dir_all(&self.repository)?;
+        let done = std::process::Command::new("git")
+            .args(["-c", "user.name=Test", "-c", "user.email=test@example.com"])
+            .args(["-c", "core.autocrlf=false", "-c", "commit.gpgsign=false"])
+            .args(args)
+            .current_dir(&self.repository)
+            .output()
+            .context("git")?;
+        if !done.status.success() {
+            bail!("git {}: {}", args.join(" "), String::from_utf8_lossy(&done.stderr));
+        }
+        Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
+    }
+
+    /// Commits exactly these files and returns the commit.
+    pub fn commit(&self, files: &Files) -> anyhow::Result<String> {
+        self.git(&["rm", "-r", "-q", "--ignore-unmatch", "."])?;
+        for (path, content) in files {
+            let at = self.repository.join(path);
+            std::fs::create_dir_all(at.parent().context("a path has a folder")?)?;
+            std::fs::write(at, content)?;
+        }
+        self.git(&["add", "-A", "."])?;
+        self.git(&["commit", "-q", "--allow-empty", "-m", "Change"])?;
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Lets the fleet follow a commit.
+    pub async fn follow(&self, commit: &str) -> anyhow::Result<()> {
+        let url = self.repository.display();
+        let text = format!(
+            "apiVersion: millwright.dev/v1\nkind: Repository\nmetadata: {{name: plant}}\n\
+             spec: {{url: \"file://{url}\", ref: {{commit: {commit}}}, poll: 200ms, jitter: 1ms}}\n\
+             ---\n\
+             apiVersion: millwright.dev/v1\nkind: SyncProfile\nmetadata: {{name: line}}\nspec:\n\
+             \x20 mappings:\n\x20   - {{source: projects, destination: projects}}\n\
+             \x20   - {{source: config, destination: config/resources/core/ignition/database-connection, required: false}}\n\
+             {}\
+             ---\n\
+             apiVersion: millwright.dev/v1\nkind: Fleet\nmetadata: {{name: all}}\n\
+             spec: {{repository: plant}}\n\
+             ---\n\
+             apiVersion: millwright.dev/v1\nkind: Gateway\nmetadata: {{name: {NAME}}}\n\
+             spec: {{site: here, profile: line}}\n",
+            self.settings.profile
+        );
+        let file = self.agent_dir.join("plant.yaml");
+        std::fs::write(&file, text)?;
+        self.cluster.ctl(&["apply", "-f", &file.display().to_string(), "--detach"]).await?;
+        Ok(())
+    }
+
+    /// Starts the agent; it kills itself at the n-th fault point when one is given.
+    pub fn start_agent(&mut self, fault: Option<u64>, points: Option<&Path>) -> anyhow::Result<()> {
+        let dir = self.agent_dir.display().to_string();
+        let mut env = Vec::new();
+        if let Some(at) = fault {
+            env.push(("MILLWRIGHT_FAULT_AT", at.to_string()));
+        }
+        if let Some(log) = points {
+            env.push(("MILLWRIGHT_FAULT_LOG", log.display().to_string()));
+        }
+        let args = ["run", "--dir", &dir];
+        let log = self.agent_dir.join("agent.log");
+        self.agent = Some(Process::start_in(NAME, self.settings.program, &args, &log, &env)?);
+        Ok(())
+    }
+
+    /// SIGKILL to the agent.
+    pub async fn kill_agent(&mut self) -> anyhow::Result<()> {
+        match self.agent.take() {
+            Some(mut agent) => agent.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the agent has ended by itself.
+    pub fn agent_is_dead(&mut self) -> bool {
+        self.agent.as_mut().is_none_or(Process::has_ended)
+    }
+
+    /// The gateway as `millctl get` shows it.
+    pub async fn status(&self) -> anyhow::Result<Value> {
+        let mut shown = self.cluster.json(&["get", "gateway", NAME]).await?;
+        let one = match shown.get_mut("items").and_then(|items| items.get_mut(0)) {
+            Some(item) => item.take(),
+            None if shown.is_array() => shown[0].take(),
+            None => shown,
+        };
+        Ok(one["status"].clone())
+    }
+
+    /// Waits until the gateway's status is as it should be.
+    pub async fn until(
+        &self,
+        what: &str,
+        mut good: impl FnMut(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let status = self.status().await?;
+            if good(&status) {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                let log = std::fs::read_to_string(self.agent_dir.join("agent.log"))?;
+                let tail: Vec<&str> = log.lines().rev().take(15).collect();
+                bail!("{what}: not in time; status {status:#}\nagent: {}", tail.join("\n"));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until the newest attempt is of this commit and has ended in this way.
+    pub async fn ended(&self, commit: &str, result: &str) -> anyhow::Result<Value> {
+        let status = self
+            .until(&format!("{result} {commit}"), |status| {
+                let last = &status["history"][0];
+                status["desired"]["commit"] == commit
+                    && last["generation"] == status["desired"]["generation"]
+                    && last["attempt"].as_u64() >= status["desired"]["attempt"].as_u64()
+            })
+            .await?;
+        let last = status["history"][0].clone();
+        if last["result"] != result {
+            bail!("the attempt ended otherwise than {result}: {last:#}");
+        }
+        Ok(last)
+    }
+
+    /// Follows a commit and waits for its end.
+    pub async fn bring(&self, commit: &str, result: &str) -> anyhow::Result<Value> {
+        self.follow(commit).await?;
+        self.ended(commit, result).await
+    }
+}
+
+/// The bytes of a resource folder: one data file and a `resource.json` with a valid signature.
+pub fn resource(folder: &str, name: &str, content: &str) -> Vec<(String, Vec<u8>)> {
+    let bytes = content.as_bytes().to_vec();
+    let json = signed(name, &bytes);
+    vec![(format!("{folder}/{name}"), bytes), (format!("{folder}/resource.json"), json)]
+}
+
+/// `resource.json` of one data file, as a gateway would have written it.
+fn signed(name: &str, content: &[u8]) -> Vec<u8> {
+    use gateway_sim::signature::{Form, Resource};
+    let text = |signature: &str| {
+        format!(
+            "{{\n  \"scope\": \"G\",\n  \"version\": 1,\n  \"restricted\": false,\n  \"overridable\": true,\n  \"files\": [\n    \"{name}\"\n  ],\n  \"attributes\": {{\n    \"lastModification\": {{\n      \"actor\": \"admin\",\n      \"timestamp\": \"2026-01-02T03:04:05Z\"\n    }}{signature}\n  }}\n}}"
+        )
+    };
+    let plain = Resource::parse(text("").as_bytes()).expect("valid JSON");
+    let give = |file: &str| (file == name).then(|| content.to_vec());
+    let signature = plain.sign(Form::V83, &give).expect("every file is given");
+    text(&format!(",\n    \"lastModificationSignature\": \"{signature}\"")).into_bytes()
+}
+
+/// A small project: its `project.json` and views by name and content.
+pub fn project(name: &str, views: &[(&str, &str)]) -> Files {
+    let mut files = Files::new();
+    let json = "{\n  \"title\": \"\",\n  \"description\": \"\",\n  \"enabled\": true,\n  \"inheritable\": false,\n  \"parent\": \"\"\n}";
+    files.insert(format!("projects/{name}/project.json"), json.as_bytes().to_vec());
+    for (view, content) in views {
+        let folder = format!("projects/{name}/com.inductiveautomation.perspective/views/{view}");
+        let body = format!("{{\n  \"root\": {{\n    \"text\": \"{content}\"\n  }}\n}}");
+        files.extend(resource(&folder, "view.json", &body));
+    }
+    files
+}
