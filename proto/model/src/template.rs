@@ -21,7 +21,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::parse::Template;
+pub use self::{eval::Literal, parse::Template};
 use crate::{digest::GitId, id::Member};
 
 /// Largest text and largest result, in bytes: four times the largest file seen on a gateway.

@@ -8,8 +8,10 @@
 
 pub mod jq;
 pub mod json_edit;
+pub mod lint;
 pub mod normalize;
 pub mod render;
 pub mod resource_json;
 pub mod signature;
 pub mod spec;
+pub mod unrender;

@@ -11,6 +11,7 @@
 
 mod layer;
 mod made;
+mod origin;
 mod stamp;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -23,6 +24,7 @@ use millwright_model::{
 };
 
 pub use self::made::Made;
+pub(crate) use self::{layer::mapped_path, origin::Origin};
 use self::{
     layer::{Layer, Placed},
     made::Making,
@@ -344,4 +346,4 @@ fn node(file: &Placed) -> FileNode {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

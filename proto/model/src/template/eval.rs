@@ -35,14 +35,35 @@ impl Value<'_> {
     }
 }
 
+/// A run of bytes that a template passes on as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Literal {
+    /// Where it begins in the template.
+    pub template: usize,
+    /// Where it begins in the result.
+    pub result: usize,
+    /// Its bytes.
+    pub len: usize,
+}
+
 impl Template<'_> {
     /// The text with all values put in.
     pub fn render(&self, vars: &Vars) -> Result<String, TemplateError> {
-        let run = Run { text: self.text, vars };
-        let mut out = String::with_capacity(self.text.len());
-        run.nodes(&self.nodes, &mut out)?;
-        Ok(out)
+        self.render_mapped(vars).map(|(text, _)| text)
     }
+
+    /// The text with all values put in, and which parts of it are the template's own, in order.
+    pub fn render_mapped(&self, vars: &Vars) -> Result<(String, Vec<Literal>), TemplateError> {
+        let run = Run { text: self.text, vars };
+        let mut out = Made { text: String::with_capacity(self.text.len()), literals: Vec::new() };
+        run.nodes(&self.nodes, &mut out)?;
+        Ok((out.text, out.literals))
+    }
+}
+
+struct Made {
+    text: String,
+    literals: Vec<Literal>,
 }
 
 struct Run<'v> {
@@ -55,14 +76,19 @@ impl<'v> Run<'v> {
         TemplateError::new(self.text, at, message)
     }
 
-    fn nodes(&self, nodes: &[Node<'_>], out: &mut String) -> Result<(), TemplateError> {
+    fn nodes(&self, nodes: &[Node<'_>], out: &mut Made) -> Result<(), TemplateError> {
         for node in nodes {
             match node {
-                Node::Text(text) => out.push_str(text),
+                Node::Text(text) => {
+                    let template = text.as_ptr().addr() - self.text.as_ptr().addr();
+                    let (result, len) = (out.text.len(), text.len());
+                    out.literals.push(Literal { template, result, len });
+                    out.text.push_str(text);
+                }
                 Node::Print(pipeline) => {
                     let value = self.pipeline(pipeline)?;
-                    out.push_str(&self.text_of(value, pipeline.at)?);
-                    if out.len() > BYTES_MAX {
+                    out.text.push_str(&self.text_of(value, pipeline.at)?);
+                    if out.text.len() > BYTES_MAX {
                         let message = "the result is larger than 16 MiB";
                         return Err(self.fault(pipeline.at, message));
                     }

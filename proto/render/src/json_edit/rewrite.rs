@@ -60,29 +60,26 @@ fn object(
 ) -> bool {
     let children: Vec<u32> = document.children(node).collect();
     // Old members in the order of the new ones; each must come after the one before.
-    let mut kept = Vec::new();
     let mut next = 0;
-    for (key, _) in members {
+    let mut stays = Vec::new();
+    let mut fresh: Vec<style::Fresh<'_>> = vec![(None, Vec::new())];
+    for (key, value) in members {
         match children[next..].iter().position(|child| document.key_is(*child, key)) {
             Some(found) => {
                 next += found + 1;
-                kept.push(Some(children[next - 1]));
+                let child = children[next - 1];
+                change(document, child, value, edits);
+                stays.push(child);
+                fresh.push((Some(child), Vec::new()));
             }
             None if children.iter().any(|child| document.key_is(*child, key)) => return false,
-            None => kept.push(None),
+            None => {
+                let (_, members) = fresh.last_mut().expect("it begins with one");
+                members.push((Segment::Key(key.clone()), value));
+            }
         }
     }
-    // What is new can only be put at the end.
-    let old = kept.iter().take_while(|child| child.is_some()).count();
-    if kept[old..].iter().any(Option::is_some) {
-        return false;
-    }
-    let stays: Vec<u32> = kept.iter().flatten().copied().collect();
-    for (child, (_, value)) in stays.iter().zip(members) {
-        change(document, *child, value, edits);
-    }
-    let fresh = members[old..].iter().map(|(key, value)| (Segment::Key(key.clone()), value));
-    style::resize(document, node, &stays, fresh, edits);
+    style::resize(document, node, &stays, &fresh, edits);
     true
 }
 
@@ -100,13 +97,13 @@ fn array(document: &Document<'_>, node: u32, items: &[Json], edits: &mut Vec<Edi
         if left.peek().is_some() {
             return false;
         }
-        style::resize(document, node, &stays, std::iter::empty(), edits);
+        style::resize(document, node, &stays, &[], edits);
         return true;
     }
     for (child, item) in children.iter().zip(items) {
         change(document, *child, item, edits);
     }
-    let fresh = items[children.len()..].iter().map(|item| (Segment::Index(0), item));
-    style::resize(document, node, &children, fresh, edits);
+    let fresh = items[children.len()..].iter().map(|item| (Segment::Index(0), item)).collect();
+    style::resize(document, node, &children, &[(children.last().copied(), fresh)], edits);
     true
 }

@@ -125,17 +125,20 @@ pub(super) fn insertion(
 ) -> Result<(usize, usize, String), Refused> {
     let children: Vec<u32> = document.children(container).collect();
     check(document, container, children.len(), segment)?;
-    let fresh = std::iter::once((segment.clone(), value));
-    Ok(appended(document, container, &children, fresh).expect("there is something to put in"))
+    let fresh = [(segment.clone(), value)];
+    let after = children.last().copied();
+    Ok(inserted(document, container, &children, after, &fresh))
 }
 
-/// The text of new members or items behind those that stay, and the bytes that it replaces.
-fn appended<'v>(
+/// The text of new members or items behind one that stays, or before the first, and the bytes that
+/// it replaces.
+fn inserted(
     document: &Document<'_>,
     container: u32,
     stays: &[u32],
-    fresh: impl Iterator<Item = (Segment, &'v Json)>,
-) -> Option<(usize, usize, String)> {
+    after: Option<u32>,
+    fresh: &[(Segment, &Json)],
+) -> (usize, usize, String) {
     let style = Style::of(document);
     let text = document.text();
     let (start, end) = document.span(container);
@@ -144,34 +147,37 @@ fn appended<'v>(
     let base = between.rsplit_once('\n').map_or("", |(_, indent)| indent);
     let base = if base.trim().is_empty() { base } else { "" };
     let colon = stays.last().map_or(style.colon, |child| document.colon(*child));
-    let mut out = String::new();
-    for (at, (segment, value)) in fresh.enumerate() {
-        match (at, stays.is_empty()) {
-            (0, true) => out.push_str(between.trim_start_matches(',').trim_start_matches(' ')),
-            _ => out.push_str(&between),
-        }
+    let member = |(segment, value): &(Segment, &Json)| {
+        let mut out = String::new();
         if let Segment::Key(key) = segment {
             out.push('"');
-            escape(&key, style.html, &mut out);
+            escape(key, style.html, &mut out);
             out.push('"');
             out.push_str(colon);
         }
         value.write(style.layout(base), 0, &mut out);
-    }
-    if out.is_empty() {
-        return None;
-    }
-    match stays.last() {
-        Some(last) => {
-            let at = document.span(*last).1;
-            Some((at, at, out))
+        out
+    };
+    let members: Vec<String> = fresh.iter().map(member).collect();
+    match (after, stays.first()) {
+        (Some(after), _) => {
+            let at = document.span(after).1;
+            let out: String = members.iter().flat_map(|m| [between.as_str(), m]).collect();
+            (at, at, out)
         }
-        None => {
+        (None, Some(first)) => {
+            let at = document.member_start(*first);
+            let out: String = members.iter().flat_map(|m| [m, between.as_str()]).collect();
+            (at, at, out)
+        }
+        (None, None) => {
+            let mut out = between.trim_start_matches(',').trim_start_matches(' ').to_owned();
+            out.push_str(&members.join(&between));
             if let Some(newline) = style.newline {
                 out.push_str(newline);
                 out.push_str(outer);
             }
-            Some((start + 1, end - 1, out))
+            (start + 1, end - 1, out)
         }
     }
 }
@@ -201,26 +207,29 @@ fn separator(
     }
 }
 
-/// Takes out the members or items that do not stay and puts new ones at the end.
-pub(super) fn resize<'v>(
+/// New members or items behind one that stays; `None` is before the first.
+pub(super) type Fresh<'v> = (Option<u32>, Vec<(Segment, &'v Json)>);
+
+/// Takes out the members or items that do not stay and puts new ones in.
+pub(super) fn resize(
     document: &Document<'_>,
     container: u32,
     stays: &[u32],
-    fresh: impl Iterator<Item = (Segment, &'v Json)>,
+    fresh: &[Fresh<'_>],
     edits: &mut Vec<(usize, usize, String)>,
 ) {
     let (start, end) = document.span(container);
-    let added = appended(document, container, stays, fresh);
     let children: Vec<u32> = document.children(container).collect();
+    for (after, members) in fresh.iter().filter(|(_, members)| !members.is_empty()) {
+        edits.push(inserted(document, container, stays, *after, members));
+    }
     if stays.is_empty() {
-        match added {
-            Some(added) => edits.push(added),
-            None if !children.is_empty() => edits.push((start + 1, end - 1, String::new())),
-            None => {}
+        let put = fresh.iter().any(|(_, members)| !members.is_empty());
+        if !put && !children.is_empty() {
+            edits.push((start + 1, end - 1, String::new()));
         }
         return;
     }
-    edits.extend(added);
     let mut before = None;
     let mut gone = None;
     let mut left = stays.iter().peekable();

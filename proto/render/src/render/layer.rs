@@ -159,6 +159,14 @@ pub(crate) fn origin(mapping: &RenderMapping, relative: &str) -> String {
     }
 }
 
+/// Path in the repository and destination of a file of a mapping.
+pub(crate) fn mapped_path(
+    mapping: &RenderMapping,
+    relative: &str,
+) -> (String, Result<ManagedPath, RenderError>) {
+    (origin(mapping, relative), destination(mapping, relative))
+}
+
 /// Destination of a file of a mapping.
 fn destination(mapping: &RenderMapping, relative: &str) -> Result<ManagedPath, RenderError> {
     Ok(match relative {

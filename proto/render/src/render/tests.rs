@@ -31,7 +31,7 @@ impl Tree {
         self
     }
 
-    fn kind(mut self, path: &str, kind: FileKind) -> Self {
+    pub(crate) fn kind(mut self, path: &str, kind: FileKind) -> Self {
         self.files.get_mut(path).unwrap().1 = kind;
         self
     }
