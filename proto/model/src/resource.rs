@@ -212,6 +212,7 @@ pub enum Role {
 }
 
 /// Any resource that people write.
+#[expect(clippy::large_enum_variant, reason = "a few hundred exist at a time")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind")]
 pub enum Resource {

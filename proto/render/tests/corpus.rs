@@ -9,3 +9,7 @@ mod data;
 mod json;
 #[path = "corpus/signatures.rs"]
 mod signatures;
+#[path = "corpus/jq.rs"]
+mod jq;
+#[path = "corpus/lint.rs"]
+mod lint;
