@@ -82,32 +82,12 @@ impl Agent {
         };
         let (drift, drift_seen) = watch::channel(Drift::default());
         let watcher = Watcher::new(drift, Duration::from(config.gateway.drift_check));
-        Self::wire(Parts {
-            store,
-            identity_dir,
-            connection,
-            tools,
-            journal,
-            records,
-            policies,
-            watcher,
-            drift_seen,
-        })
-        .await
+        Self::wire(Parts { store, identity_dir, connection, tools, journal, records, policies, watcher, drift_seen }).await
     }
 
     async fn wire(parts: Parts) -> anyhow::Result<Self> {
-        let Parts {
-            store,
-            identity_dir,
-            connection,
-            tools,
-            journal,
-            records,
-            policies,
-            watcher,
-            drift_seen,
-        } = parts;
+        let Parts { store, identity_dir, connection, tools, journal, records, policies, watcher, drift_seen } =
+            parts;
         let (assignment_tx, assignment) = watch::channel(None);
         let (reports, reports_seen) = watch::channel(tools.state.reports()?);
         let (handled, handled_seen) = watch::channel(tools.state.handled()?);

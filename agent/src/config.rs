@@ -32,6 +32,9 @@ pub struct Gateway {
     /// How long a scan may take.
     #[serde(default = "default_scan")]
     pub scan_timeout: Span,
+    /// How long somebody else's scan lock is waited for.
+    #[serde(default = "default_lock_wait")]
+    pub lock_wait: Span,
     /// Between two looks at open sessions while they hold a change back.
     #[serde(default = "default_sessions_poll")]
     pub sessions_poll: Span,
@@ -54,6 +57,10 @@ pub const DRIFT_CHECK_MIN: Span = Span(300_000);
 
 fn default_sessions_poll() -> Span {
     Span(10_000)
+}
+
+fn default_lock_wait() -> Span {
+    Span(30_000)
 }
 
 fn default_facts_poll() -> Span {
@@ -130,6 +137,8 @@ pub fn template(coordinators: &[String], data_dir: &Path, url: &str, token_file:
          # wait = \"2m\"\n\
          # How long a scan may take.\n\
          # scan_timeout = \"2m\"\n\
+         # How long somebody else's scan lock is waited for.\n\
+         # lock_wait = \"30s\"\n\
          # Between two looks at open sessions while they hold a change back.\n\
          # sessions_poll = \"10s\"\n\
          # Between two looks at state, redundancy role and sessions.\n\

@@ -14,14 +14,11 @@ use millwright_model::{
     instruction::{Answer, Instruction},
     report::Report,
 };
-use millwright_proto::{
-    agent::{
-        AgentMessage, Heartbeat, Hello, Received, RenewRequest, agent_message::Message as Out,
-        agent_service_client::AgentServiceClient, coordinator_message::Message as In,
-        enrolment_service_client::EnrolmentServiceClient,
-    },
-    convert::answer_message,
-};
+use millwright_proto::{agent::{
+    AgentMessage, Heartbeat, Hello, Received, RenewRequest, agent_message::Message as Out,
+    agent_service_client::AgentServiceClient, coordinator_message::Message as In,
+    enrolment_service_client::EnrolmentServiceClient,
+}, convert::answer_message};
 use rand::seq::SliceRandom;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;

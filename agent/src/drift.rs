@@ -148,8 +148,7 @@ impl Watcher {
     /// The next finding; waits until there is one.
     pub async fn next(&mut self, tools: &Tools) -> DriftEvent {
         loop {
-            let quiet =
-                self.quiet_until.unwrap_or_else(|| Instant::now() + Duration::from_hours(24));
+            let quiet = self.quiet_until.unwrap_or_else(|| Instant::now() + Duration::from_hours(24));
             tokio::select! {
                 Some(seen) = self.seen.recv() => self.note(seen),
                 () = tokio::time::sleep_until(quiet), if self.quiet_until.is_some() => {
@@ -232,9 +231,7 @@ impl Watcher {
         let had_drift = self.drift.borrow().count > 0;
         paths.iter().any(|path| {
             let relative = path.strip_prefix(tools.data_dir()).ok().and_then(|p| p.to_str());
-            let Some(path) = relative.and_then(|p| ManagedPath::parse(p).ok()) else {
-                return false;
-            };
+            let Some(path) = relative.and_then(|p| ManagedPath::parse(p).ok()) else { return false };
             if never_touch(&path).is_some() {
                 return false;
             }

@@ -38,9 +38,9 @@ impl Said {
     /// What a failed action says.
     pub fn of(event: Event) -> Self {
         match event {
-            Event::Failed(failures) => Self::failed(
-                failures.iter().map(|f| f.message.clone()).collect::<Vec<_>>().join("; "),
-            ),
+            Event::Failed(failures) => {
+                Self::failed(failures.iter().map(|f| f.message.clone()).collect::<Vec<_>>().join("; "))
+            }
             Event::Done
             | Event::Unchanged { .. }
             | Event::Staged { .. }
@@ -92,9 +92,7 @@ async fn create(tools: &Tools, reason: &str) -> Said {
     if policy.gwbk
         && let Err(why) = crate::backup::download(tools, &id).await
     {
-        return Said::failed(format!(
-            "snapshot {id} was taken, but not the gateway's backup: {why}"
-        ));
+        return Said::failed(format!("snapshot {id} was taken, but not the gateway's backup: {why}"));
     }
     if let Err(error) = snapshot::upload(tools, &policy, &id).await {
         return Said::failed(format!("snapshot {id} was taken, but not uploaded: {error}"));
@@ -131,10 +129,7 @@ async fn pin(tools: &Tools, id: String, pinned: bool) -> Said {
     match done {
         Err(event) => Said::of(event),
         Ok(false) => Said::failed(format!("there is no snapshot {id} here")),
-        Ok(true) => Said::done(format!(
-            "snapshot {id} is {}",
-            if pinned { "pinned" } else { "no longer pinned" }
-        )),
+        Ok(true) => Said::done(format!("snapshot {id} is {}", if pinned { "pinned" } else { "no longer pinned" })),
     }
 }
 

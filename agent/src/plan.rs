@@ -5,7 +5,11 @@ use std::{collections::BTreeSet, path::Path};
 
 use millwright_agent_domain::changes::{Changes, Remove, Write};
 use millwright_model::{
-    digest::Digest, facts::OpenSession, manifest::FileEntry, path::ManagedPath, report::Failure,
+    digest::Digest,
+    facts::OpenSession,
+    manifest::FileEntry,
+    path::ManagedPath,
+    report::Failure,
 };
 use millwright_proto::{
     agent::{PlannedRemove, PlannedWrite, StoredPlan},

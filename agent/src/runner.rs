@@ -2,18 +2,21 @@
 //! then one step. An assignment that arrives meanwhile waits; only the newest counts. Instructions
 //! and restorations of drift take their turn in between, so that nothing here runs twice at a time.
 
+mod recovery;
+mod report;
+
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use millwright_agent_domain::{
     job::{Action, Event, Job, Mode, State, Verdict},
-    journal::{Record, Recovery, recover},
+    journal::Record,
 };
 use millwright_model::{
     assignment::Assignment,
     id::Member,
     instruction::{Answer, Instruction},
     policy::{Drift as DriftPolicy, Policies},
-    report::{Phase, Report},
+    report::Report,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +31,6 @@ use crate::{
     fs::Done,
     instruct,
     journal::Journal,
-    plan::Plan,
     state::Handled,
 };
 
@@ -112,61 +114,6 @@ impl Runner {
         }
     }
 
-    /// Goes on with what was in hand when the process ended.
-    async fn recover(&mut self) -> anyhow::Result<()> {
-        let recovery = recover(&std::mem::take(&mut self.records));
-        let in_hand = self.tools.state.in_hand()?;
-        if let Some(assignment) = &in_hand {
-            self.policies.send_replace(assignment.policies.clone());
-        }
-        let Some(assignment) = in_hand else { return Ok(self.journal.clear()?) };
-        if self.tools.member == Member::Backup {
-            return self.observe(assignment).await;
-        }
-        tracing::info!(generation = assignment.generation.0, ?recovery, "going on after a restart");
-        match recovery {
-            Recovery::Nothing => Ok(self.tools.state.keep_in_hand(None)?),
-            Recovery::Again => {
-                self.journal.append(&Record::Recovered)?;
-                self.apply(assignment, Mode::Apply).await.map(drop)
-            }
-            Recovery::Continue(state) => {
-                self.journal.append(&Record::Recovered)?;
-                let mut work = self.recovered_work(assignment)?;
-                let job =
-                    Job { mode: Mode::Apply, policies: work.assignment.policies.clone(), state };
-                self.finish(&mut work, job, Instant::now()).await.map(drop)
-            }
-            Recovery::UndoThenAgain { cause } => {
-                self.journal.append(&Record::Recovered)?;
-                // The files come back without a scan: none has run over the half of them.
-                match restore::files(&self.tools).await {
-                    Ok(kept) => {
-                        tracing::warn!(kept = kept.len(), "undid a commit that was cut short");
-                        self.apply(assignment, Mode::Apply).await.map(drop)
-                    }
-                    Err(_) => {
-                        let mut work = self.recovered_work(assignment)?;
-                        let state = State::Restoring { cause };
-                        let policies = work.assignment.policies.clone();
-                        let job = Job { mode: Mode::Apply, policies, state };
-                        self.finish(&mut work, job, Instant::now()).await.map(drop)
-                    }
-                }
-            }
-        }
-    }
-
-    fn recovered_work(&self, assignment: Assignment) -> anyhow::Result<Work> {
-        let attempt = assignment.attempt;
-        let mut work = Work::new(assignment, attempt, Mode::Apply);
-        if let Ok(plan) = Plan::load(&self.tools.state.plan_file()) {
-            work.plan = plan;
-        }
-        work.manifest = self.tools.state.next_manifest()?.map(Arc::new);
-        Ok(work)
-    }
-
     /// Drives an assignment to its end and queues its report.
     async fn apply(&mut self, assignment: Assignment, mode: Mode) -> anyhow::Result<Work> {
         let began = Instant::now();
@@ -216,9 +163,7 @@ impl Runner {
     /// What needs not be done before the report is on its way.
     async fn settle(&mut self, work: &Work, verdict: &Verdict) {
         let policy = work.assignment.policies.snapshots.clone();
-        if !work.plan.snapshot.is_empty()
-            && policy.remote.is_some()
-            && !policy.remote.as_ref().is_some_and(|r| r.wait_for_upload)
+        if !work.plan.snapshot.is_empty() && policy.remote.is_some() && !policy.remote.as_ref().is_some_and(|r| r.wait_for_upload)
             && let Err(error) = snapshot::upload(&self.tools, &policy, &work.plan.snapshot).await
         {
             tracing::warn!(%error, "the snapshot was not uploaded; the next one goes on");
@@ -253,58 +198,6 @@ impl Runner {
             faults::point("acted");
             (job, _) = job.step(event);
         }
-    }
-
-    fn report(&mut self, work: &Work, verdict: &Verdict, began: Instant) -> anyhow::Result<()> {
-        let phase = match verdict.clone() {
-            Verdict::Applied { manifest } | Verdict::DryRun { manifest } => {
-                Phase::Applied { manifest }
-            }
-            Verdict::Failed { failures } => Phase::Failed { failures },
-            Verdict::RolledBack { failures, kept } => Phase::RolledBack { failures, kept },
-            Verdict::Inconsistent { failures } => Phase::Inconsistent { failures },
-        };
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let changes = &work.plan.changes;
-        let added = changes.added();
-        let done = matches!(verdict, Verdict::Applied { .. });
-        let report = Report {
-            gateway: self.tools.gateway_name.clone(),
-            member: self.tools.member,
-            generation: work.assignment.generation,
-            epoch: work.assignment.epoch,
-            attempt: work.attempt,
-            phase,
-            trigger: work.assignment.trigger.clone(),
-            commit: Some(work.assignment.commit),
-            files_added: if done { count(added) } else { 0 },
-            files_changed: if done { count(changes.write.len() - added) } else { 0 },
-            files_deleted: if done { count(changes.remove.len()) } else { 0 },
-            projects: work.plan.projects.iter().take(100).cloned().collect(),
-            snapshot: work.plan.snapshot.clone(),
-            notices: work.plan.notices.iter().take(32).cloned().collect(),
-            sessions: work.plan.sessions.iter().take(100).cloned().collect(),
-            bytes_fetched: work.plan.bytes_fetched,
-            duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            finished_at: self.tools.now(),
-        };
-        tell(&report);
-        let handled = Handled {
-            epoch: report.epoch.0,
-            generation: report.generation.0,
-            attempt: report.attempt,
-        };
-        let mut reports = self.reports.borrow().clone();
-        reports.retain(|old| (old.generation, old.attempt) != (report.generation, report.attempt));
-        reports.push(report);
-        self.tools.state.keep_reports(&reports)?;
-        faults::point("report.kept");
-        if handled > *self.handled.borrow() {
-            self.tools.state.keep_handled(handled)?;
-            self.handled.send_replace(handled);
-        }
-        self.reports.send_replace(reports);
-        Ok(())
     }
 
     /// A backup only watches the pair bring it what the master has.
@@ -418,29 +311,4 @@ async fn carry_out(tools: &Tools, action: &Action, work: &mut Work) -> Event {
     };
     tracing::debug!(step = %action.step(), ms = began.elapsed().as_millis(), "step ended");
     event
-}
-
-fn tell(report: &Report) {
-    let why = |failures: &[millwright_model::report::Failure]| {
-        failures.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("; ")
-    };
-    let generation = report.generation.0;
-    match &report.phase {
-        Phase::Failed { failures } => tracing::warn!(generation, why = why(failures), "failed"),
-        Phase::RolledBack { failures, .. } => {
-            tracing::warn!(generation, why = why(failures), "rolled back");
-        }
-        Phase::Inconsistent { failures } => {
-            tracing::error!(generation, why = why(failures), "the previous files are not all back");
-        }
-        Phase::Applied { .. } | Phase::Running { .. } => tracing::info!(
-            generation,
-            added = report.files_added,
-            changed = report.files_changed,
-            deleted = report.files_deleted,
-            bytes = report.bytes_fetched,
-            ms = report.duration_ms,
-            "applied"
-        ),
-    }
 }

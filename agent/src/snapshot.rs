@@ -15,11 +15,11 @@ use millwright_model::{
     path::ManagedPath,
 };
 
-use self::{blobs::Blobs, list::List};
 pub use self::{
     remote::{Remote, RemoteFailed},
     take::{Taken, Wanted},
 };
+use self::{blobs::Blobs, list::List};
 use crate::fs::{self, Done};
 
 /// A file as a snapshot has it.

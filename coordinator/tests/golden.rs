@@ -4,7 +4,7 @@
 //! that this test does not survive breaks every running cluster. The compressed part may differ
 //! between versions of zstd, so a fresh file is compared by its parts.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Once};
 
 use millwright_coordinator::{
     consensus::{
@@ -22,9 +22,9 @@ use millwright_coordinator_domain::{
     },
 };
 use millwright_model::{
+    facts::GatewayFacts,
     generation::Epoch,
     id::{Member, RequestId},
-    report::GatewayFacts,
     resource::Resource,
     time::Timestamp,
 };
@@ -140,6 +140,19 @@ fn meta() -> SnapshotMeta {
     }
 }
 
+/// The golden file; made when it is absent and that was asked for.
+fn stored() -> Vec<u8> {
+    static MADE: Once = Once::new();
+    MADE.call_once(|| {
+        if std::env::var_os("BLESS").is_some() && !golden().exists() {
+            fs::create_dir_all(golden().parent().expect("a folder")).expect("the folder");
+            let file = snapshot::encode(&meta(), &state()).expect("a snapshot");
+            fs::write(golden(), file).expect("the golden file");
+        }
+    });
+    fs::read(golden()).expect("the golden file")
+}
+
 /// Magic, header and plain state of a file, taken apart by hand.
 fn parts(file: &[u8]) -> (&[u8], log::SnapshotMeta, Vec<u8>) {
     let (magic, rest) = file.split_at(8);
@@ -152,12 +165,7 @@ fn parts(file: &[u8]) -> (&[u8], log::SnapshotMeta, Vec<u8>) {
 
 #[test]
 fn the_first_format_stays_readable() {
-    if std::env::var_os("BLESS").is_some() && !golden().exists() {
-        fs::create_dir_all(golden().parent().expect("a folder")).expect("the folder");
-        let file = snapshot::encode(&meta(), &state()).expect("a snapshot");
-        fs::write(golden(), file).expect("the golden file");
-    }
-    let file = fs::read(golden()).expect("the golden file");
+    let file = stored();
     let (read, old) = snapshot::decode(&file).expect(
         "a snapshot of format 1: a new field of the state needs a serde default; delete the golden \
          file and bless it only if no released program ever wrote one",
@@ -181,8 +189,8 @@ fn the_first_format_stays_readable() {
 fn a_new_file_is_laid_out_like_the_first() {
     let file = snapshot::encode(&meta(), &state()).expect("a snapshot");
     let (magic, header, plain) = parts(&file);
-    let stored = fs::read(golden()).expect("the golden file");
-    let (first_magic, first, _) = parts(&stored);
+    let first_file = stored();
+    let (first_magic, first, _) = parts(&first_file);
     assert_eq!(magic, b"MWSNAP1\n");
     assert_eq!((magic, FORMAT, header.format), (first_magic, first.format, first.format));
     assert_eq!(

@@ -38,6 +38,11 @@ const TYPES: &[(&str, Recode)] = types! {
         "Assignment" => common::Assignment,
         "Report" => common::Report,
         "GatewayFacts" => common::GatewayFacts,
+        "OpenSession" => common::OpenSession,
+        "OpenSessions" => common::OpenSessions,
+        "SnapshotInfo" => common::SnapshotInfo,
+        "Drift" => common::Drift,
+        "DriftEntry" => common::DriftEntry,
     }
     agent {
         "EnrolRequest" => agent::EnrolRequest,
@@ -57,6 +62,13 @@ const TYPES: &[(&str, Recode)] = types! {
         "FetchRequest" => agent::FetchRequest,
         "FetchBatch" => agent::FetchBatch,
         "Chunk" => agent::Chunk,
+        "Instruction" => agent::Instruction,
+        "Answer" => agent::Answer,
+        "StoredSnapshot" => agent::StoredSnapshot,
+        "StoredFile" => agent::StoredFile,
+        "StoredPlan" => agent::StoredPlan,
+        "PlannedWrite" => agent::PlannedWrite,
+        "PlannedRemove" => agent::PlannedRemove,
     }
     control {
         "Resource" => control::Resource,
@@ -81,6 +93,10 @@ const TYPES: &[(&str, Recode)] = types! {
         "ClusterStatusRequest" => control::ClusterStatusRequest,
         "Node" => control::Node,
         "ClusterStatusResponse" => control::ClusterStatusResponse,
+        "ActOnGatewayRequest" => control::ActOnGatewayRequest,
+        "ActOnGatewayResponse" => control::ActOnGatewayResponse,
+        "InstructRequest" => control::InstructRequest,
+        "InstructResponse" => control::InstructResponse,
     }
     peer {
         "AppendRequest" => peer::AppendRequest,
@@ -133,6 +149,10 @@ const TYPES: &[(&str, Recode)] = types! {
         "NodeLost" => log::NodeLost,
         "PutNode" => log::PutNode,
         "SnapshotMeta" => log::SnapshotMeta,
+        "ActOnGateway" => log::ActOnGateway,
+        "Instruct" => log::Instruct,
+        "RecordAnswers" => log::RecordAnswers,
+        "InstructionAnswer" => log::InstructionAnswer,
     }
 };
 

@@ -293,7 +293,10 @@ async fn a_token_buys_one_identity_of_its_own_name_once() -> anyhow::Result<()> 
     .await?;
     let revoked = client::token(&mut control, "agent", "gw3", 0).await?;
     control
-        .revoke_token(RevokeTokenRequest { id: revoked.id().to_owned(), reason: "test".to_owned() })
+        .revoke_token(RevokeTokenRequest {
+            id: revoked.id().to_owned(),
+            ..RevokeTokenRequest::default()
+        })
         .await?;
     let named = client::token(&mut control, "agent", "gw4", 0).await?;
     let foreign = client::token(&mut strange, "agent", "gw1", 0).await?;

@@ -45,7 +45,9 @@ pub fn differences(
     let foreign = live.keys().filter(|path| {
         manifest.get(path).is_none() && !unmanaged.contains(*path) && never_touch(path).is_none()
     });
-    found.extend(foreign.map(|path| Difference { path: path.clone(), change: DriftChange::Added }));
+    found.extend(
+        foreign.map(|path| Difference { path: path.clone(), change: DriftChange::Added }),
+    );
     found.sort();
     found
 }
@@ -104,8 +106,11 @@ mod tests {
 
     #[test]
     fn drift_keeps_its_beginning_while_it_lasts() {
-        let entry =
-            DriftEntry { path: "p".to_owned(), change: DriftChange::Added, actor: String::new() };
+        let entry = DriftEntry {
+            path: "p".to_owned(),
+            change: DriftChange::Added,
+            actor: String::new(),
+        };
         let first = status(vec![entry.clone()], &Drift::default(), Timestamp(5));
         let later = status(vec![entry], &first, Timestamp(9));
         assert_eq!((first.since, later.since), (Timestamp(5), Timestamp(5)));

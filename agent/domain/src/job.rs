@@ -315,7 +315,9 @@ impl Job {
             FailureKind::ScanFailed | FailureKind::ScanTimeout => switches.on_scan_failure,
             FailureKind::NotLoaded => switches.on_not_loaded,
             FailureKind::ProbeFailed => switches.on_probe_failure,
-            FailureKind::HealthUnknown => self.policies.verify.on_unknown == OnUnknown::Restore,
+            FailureKind::HealthUnknown => {
+                self.policies.verify.on_unknown == OnUnknown::Restore
+            }
             // Somebody has edited what was just written: theirs stays.
             FailureKind::ChangedUnderneath | FailureKind::ReadBack => false,
             FailureKind::LockLost => true,
@@ -448,8 +450,11 @@ mod tests {
             let steps = walk(Mode::Apply, failing(FailureKind::Internal, at));
             assert!(!steps.contains(&Step::Restore) && !steps.contains(&Step::Commit), "{steps:?}");
         }
-        let after: [fn(&State) -> bool; 3] =
-            [|s| *s == State::Committing, |s| *s == State::Scanning, |s| *s == State::Verifying];
+        let after: [fn(&State) -> bool; 3] = [
+            |s| *s == State::Committing,
+            |s| *s == State::Scanning,
+            |s| *s == State::Verifying,
+        ];
         for at in after {
             let steps = walk(Mode::Apply, failing(FailureKind::ScanFailed, at));
             assert_eq!(steps[steps.len() - 2..], [Step::Restore, Step::Report], "{steps:?}");

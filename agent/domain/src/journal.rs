@@ -105,7 +105,12 @@ mod tests {
     use crate::job::Verdict;
 
     fn began() -> Record {
-        Record::Began { epoch: Epoch(1), generation: Generation(3), attempt: 1, mode: Mode::Apply }
+        Record::Began {
+            epoch: Epoch(1),
+            generation: Generation(3),
+            attempt: 1,
+            mode: Mode::Apply,
+        }
     }
 
     fn after(states: &[State]) -> Recovery {
@@ -139,10 +144,8 @@ mod tests {
         ] {
             assert_eq!(after(std::slice::from_ref(&late)), Recovery::Continue(late));
         }
-        assert_eq!(
-            after(&[State::Reporting(Verdict::Failed { failures: vec![] }), State::Ended]),
-            Recovery::Nothing
-        );
+        assert_eq!(after(&[State::Reporting(Verdict::Failed { failures: vec![] }), State::Ended]),
+            Recovery::Nothing);
     }
 
     #[test]

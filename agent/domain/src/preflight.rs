@@ -189,8 +189,7 @@ mod tests {
     #[test]
     fn a_secret_is_at_home_where_it_already_is() {
         let at = path("config/resources/core/ignition/database-connection/X/config.json");
-        let secret =
-            br#"{"settings":{"password":{"type":"Embedded","data":{"ciphertext":"abc"}}}}"#;
+        let secret = br#"{"settings":{"password":{"type":"Embedded","data":{"ciphertext":"abc"}}}}"#;
         let other = br#"{"settings":{"password":{"type":"Embedded","data":{"ciphertext":"xyz"}}}}"#;
         assert!(foreign_secret(&at, secret, None).is_some());
         assert!(foreign_secret(&at, secret, Some(other)).is_some());

@@ -30,7 +30,9 @@ pub fn reached(
     for _ in 0..projects.len() {
         let more: Vec<String> = projects
             .iter()
-            .filter(|(name, project)| !reached.contains(*name) && reached.contains(&project.parent))
+            .filter(|(name, project)| {
+                !reached.contains(*name) && reached.contains(&project.parent)
+            })
             .map(|(name, _)| name.clone())
             .collect();
         if more.is_empty() {
@@ -43,7 +45,10 @@ pub fn reached(
 
 /// Projects among `checked` whose parent is missing, themselves, or not inheritable. `projects` is
 /// how all projects of the gateway will be.
-pub fn orphans(checked: &BTreeSet<String>, projects: &BTreeMap<String, Project>) -> Vec<Failure> {
+pub fn orphans(
+    checked: &BTreeSet<String>,
+    projects: &BTreeMap<String, Project>,
+) -> Vec<Failure> {
     let fault = |name: &str, project: &Project| -> Option<String> {
         let parent = project.parent.as_str();
         if parent.is_empty() {

@@ -59,8 +59,7 @@ pub fn may_write(member: Member, node: &Node, policy: &Redundancy, waited: Span)
     };
     // A gateway that does not tell its role is a single one.
     if !(role == expected || (member == Member::Single && role.is_empty())) {
-        let message =
-            format!("this agent is enrolled as {member}, but the gateway's role is {role}");
+        let message = format!("this agent is enrolled as {member}, but the gateway's role is {role}");
         let remedy = "enrol the agent with the right --member, or correct the gateway's role";
         return Gate::Refuse(refuse(message, remedy).retry(Retry::Never));
     }

@@ -142,7 +142,8 @@ fn judge(
                 "" => "no project yet".to_owned(),
                 project => format!("project {project}"),
             };
-            let message = format!("{kind} of {} on {place} since {}", session.user, session.since);
+            let message =
+                format!("{kind} of {} on {place} since {}", session.user, session.since);
             Failure::new(Step::Sessions, FailureKind::SessionsOpen, message)
                 .about(session.user.clone())
                 .remedy("ask them to save and close, then retry")

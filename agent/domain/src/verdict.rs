@@ -145,7 +145,10 @@ mod tests {
     fn a_failed_call_is_unknown_and_a_wrong_answer_is_unhealthy() {
         assert!(kinds(&good()).is_empty());
         let cases = [
-            (Evidence { health: Look::Bad("503".into()), ..good() }, FailureKind::Unhealthy),
+            (
+                Evidence { health: Look::Bad("503".into()), ..good() },
+                FailureKind::Unhealthy,
+            ),
             (
                 Evidence { health: Look::Unknown("reset".into()), ..good() },
                 FailureKind::HealthUnknown,

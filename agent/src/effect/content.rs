@@ -8,10 +8,7 @@ use millwright_agent_domain::{
     preflight::{foreign_secret, invalid_json, is_parsed},
     projects::{Project, orphans, parse, reached},
 };
-use millwright_model::{
-    path::ManagedPath,
-    report::{Failure, Step},
-};
+use millwright_model::{path::ManagedPath, report::{Failure, Step}};
 
 use super::{Tools, Work};
 use crate::fs::{self, Done};
@@ -72,9 +69,7 @@ fn projects_to_be(
         }
     }
     let is_project = |path: &ManagedPath| {
-        project_of(path)
-            .filter(|name| path.as_str() == format!("projects/{name}/project.json"))
-            .map(str::to_owned)
+        project_of(path).filter(|name| path.as_str() == format!("projects/{name}/project.json")).map(str::to_owned)
     };
     for write in &changes.write {
         if let Some(name) = is_project(&write.file.path) {

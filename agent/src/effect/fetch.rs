@@ -109,7 +109,8 @@ async fn missing(tools: &Tools, work: &Work) -> Result<Vec<Digest>, Event> {
     tools
         .on_disk(Step::Fetch, move |tools, local| {
             fs::make_dir(&tools.state.blobs())?;
-            let waiting: BTreeSet<String> = fs::files(&tools.state.blobs())?.into_iter().collect();
+            let waiting: BTreeSet<String> =
+                fs::files(&tools.state.blobs())?.into_iter().collect();
             let by_digest: BTreeMap<Digest, ManagedPath> = local
                 .inventory
                 .files()

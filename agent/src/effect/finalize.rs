@@ -3,10 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use millwright_agent_domain::{
-    job::{Event, Verdict},
-    retention,
-};
+use millwright_agent_domain::{job::{Event, Verdict}, retention};
 use millwright_model::{manifest::Manifest, path::ManagedPath, report::Step};
 
 use super::{Local, Tools, Work, event};

@@ -16,8 +16,6 @@ use crate::{
     gateway::{Locked, ScanKind, Version},
 };
 
-/// How long somebody else's lock is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Paths named in a failure.
 const NAMED_MAX: usize = 10;
@@ -58,7 +56,7 @@ async fn acquire(tools: &Tools, work: &mut Work, kind: ScanKind) -> Result<(), E
     let last = tools.gateway.last_scan(kind).await.map_err(trouble)?;
     let scan_ms = u64::try_from(last.took_ms).unwrap_or(0);
     let asked_s = hold_s(work.plan.changes.paths().count(), scan_ms);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + Duration::from(tools.config.gateway.lock_wait);
     loop {
         match tools.gateway.lock(kind, asked_s).await.map_err(trouble)? {
             Locked::Granted(grant) => {
@@ -122,9 +120,7 @@ pub async fn still_ours(tools: &Tools, work: &Work) -> Result<(), Event> {
         let held_ms = u64::try_from(held.at.elapsed().as_millis()).unwrap_or(u64::MAX);
         if !is_ours(&held.grant, now.as_ref(), held_ms, held.asked_s) {
             let holder = match &now {
-                Some(other) if other.actor != held.grant.actor => {
-                    format!("{} holds it", other.actor)
-                }
+                Some(other) if other.actor != held.grant.actor => format!("{} holds it", other.actor),
                 Some(_) => "too little of it is left".to_owned(),
                 None => "it has ended".to_owned(),
             };

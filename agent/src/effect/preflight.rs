@@ -152,8 +152,7 @@ async fn running(tools: &Tools, work: &mut Work) -> Result<(), Failure> {
 async fn gateway(tools: &Tools, work: &mut Work, failures: &mut Vec<Failure>) {
     if work.version == Version::V81 {
         if work.plan.changes.touches("config") {
-            let message =
-                "Ignition 8.1 keeps its configuration in a database: only projects/ can be mapped";
+            let message = "Ignition 8.1 keeps its configuration in a database: only projects/ can be mapped";
             failures.push(fault(FailureKind::NeverTouch, message).retry(Retry::Never));
         }
         return;
@@ -245,12 +244,7 @@ async fn trial(tools: &Tools) -> Result<(), Failure> {
 /// left out while somebody holds the lock that it would free.
 async fn token(tools: &Tools) -> Result<(), Failure> {
     let trouble = |trouble: Trouble| trouble.failure(Step::Preflight);
-    if tools
-        .gateway
-        .lock_holder(crate::gateway::ScanKind::Projects)
-        .await
-        .map_err(trouble)?
-        .is_some()
+    if tools.gateway.lock_holder(crate::gateway::ScanKind::Projects).await.map_err(trouble)?.is_some()
     {
         return Ok(());
     }
@@ -344,8 +338,7 @@ fn case_collision(tools: &Tools, path: &ManagedPath) -> Done<Option<Failure>> {
     entries.extend(fs::files(&dir)?);
     let clash = entries.into_iter().find(|entry| entry != name && key(entry) == key(name));
     Ok(clash.map(|entry| {
-        let message =
-            format!("{path} and the existing {entry} differ only in case or Unicode form");
+        let message = format!("{path} and the existing {entry} differ only in case or Unicode form");
         fault(FailureKind::CaseCollision, message)
             .about(path.as_str())
             .remedy("rename one of them")

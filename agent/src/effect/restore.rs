@@ -4,7 +4,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use millwright_agent_domain::{changes::Changes, job::Event};
+use millwright_agent_domain::{
+    changes::Changes,
+    job::Event,
+};
 use millwright_model::{
     digest::Digest,
     path::ManagedPath,

@@ -43,9 +43,7 @@ impl Gateway {
             let items = answer["items"].as_array().cloned().unwrap_or_default();
             found.extend(items.iter().filter(|item| refused(item, window)).map(|item| {
                 let mut message = text(item, "message");
-                message.truncate(
-                    (0..=300).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0),
-                );
+                message.truncate((0..=300).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0));
                 message
             }));
             if items.len() < PAGE {

@@ -2,7 +2,11 @@
 //! by digest as in the local store, so an interrupted upload goes on where it stopped, and only what
 //! the store lacks is sent. Credentials come from the environment.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -82,8 +86,9 @@ impl Remote {
         let plain = endpoint.as_ref().is_some_and(|url| url.starts_with("http://"));
         let store: Arc<dyn ObjectStore> = match kind {
             RemoteKind::S3 => {
-                let mut builder =
-                    AmazonS3Builder::from_env().with_bucket_name(bucket).with_allow_http(plain);
+                let mut builder = AmazonS3Builder::from_env()
+                    .with_bucket_name(bucket)
+                    .with_allow_http(plain);
                 if let Some(region) = region {
                     builder = builder.with_region(region);
                 }
@@ -93,7 +98,8 @@ impl Remote {
                 Arc::new(builder.build().map_err(failed)?)
             }
             RemoteKind::Gcs => {
-                let mut builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
+                let mut builder =
+                    GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
                 if let Some(endpoint) = endpoint {
                     // A server of the same protocol elsewhere is told in the service account; without
                     // one it is an emulator that takes every request.
@@ -101,8 +107,9 @@ impl Remote {
                         "gcs_base_url": endpoint, "disable_oauth": true,
                         "client_email": "", "private_key": "", "private_key_id": "",
                     });
-                    builder =
-                        builder.with_service_account_key(account.to_string()).with_client_options(
+                    builder = builder
+                        .with_service_account_key(account.to_string())
+                        .with_client_options(
                             object_store::ClientOptions::new().with_allow_http(plain),
                         );
                 }
@@ -239,8 +246,6 @@ impl Remote {
 async fn read_off_thread(file: PathBuf) -> Result<Vec<u8>, RemoteFailed> {
     match tokio::task::spawn_blocking(move || fs::read(&file)).await {
         Ok(read) => Ok(read?),
-        Err(_) => {
-            Err(fs::refused("read", std::path::Path::new("a kept file"), "the job ended").into())
-        }
+        Err(_) => Err(fs::refused("read", std::path::Path::new("a kept file"), "the job ended").into()),
     }
 }

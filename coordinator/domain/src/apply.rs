@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::{
     State, Touched,
     command::{Accepted, Body, Command, LogContext, Outcome, Rejection},
-    state::{Cluster, REQUESTS_MAX, Release, Standing, request_key},
+    state::{Cluster, REQUESTS_MAX, Release, Standing},
 };
 
 /// What one body does.
@@ -40,8 +40,8 @@ impl State {
     /// Applies one command.
     pub fn apply(&mut self, context: LogContext, command: Command) -> (Outcome, Touched) {
         let mut touched = Touched::default();
-        let key = request_key(command.request_id);
-        if let Some((_, outcome)) = self.requests.iter().rev().find(|(known, _)| *known == key) {
+        let id = command.request_id.0;
+        if let Some((_, outcome)) = self.requests.newest().find(|(known, _)| *known == id) {
             return (Outcome::clone(outcome), touched);
         }
         // A new leader's clock may be behind the old one's.
@@ -62,11 +62,7 @@ impl State {
             Ok(accepted) => Outcome::Accepted(accepted),
             Err(rejection) => Outcome::Rejected(rejection),
         };
-        let requests = Arc::make_mut(&mut self.requests);
-        requests.push_back((key, Arc::new(outcome.clone())));
-        while requests.len() > REQUESTS_MAX {
-            requests.pop_front();
-        }
+        self.requests.push((id, Arc::new(outcome.clone())), REQUESTS_MAX);
         (outcome, touched)
     }
 
@@ -92,7 +88,9 @@ impl State {
             Body::RecordPresence { node, full, connected, lost } => {
                 Ok(self.record_presence(scene, node, full, connected, &lost))
             }
-            Body::ActOnGateway { gateway, action } => self.act_on_gateway(scene, &gateway, action),
+            Body::ActOnGateway { gateway, action } => {
+                self.act_on_gateway(scene, &gateway, action)
+            }
             Body::Instruct(instruct) => self.instruct(scene, instruct),
             Body::RecordAnswers { answers } => self.record_answers(scene, answers),
             Body::NodeLost { node } => Ok(self.node_lost(scene, node)),

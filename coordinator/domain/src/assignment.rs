@@ -13,7 +13,11 @@ use crate::{
 
 /// The assignment of an agent; `None` while it has none. A backup has one only once the master has
 /// applied the same: until then there is nothing that it could have taken over.
-pub fn assignment_of(state: &State, gateway: &GatewayName, member: Member) -> Option<Assignment> {
+pub fn assignment_of(
+    state: &State,
+    gateway: &GatewayName,
+    member: Member,
+) -> Option<Assignment> {
     let desired = state.desired.get(gateway)?;
     let status = state.status.get(gateway);
     let attempt = match member {

@@ -124,8 +124,7 @@ fn fleet_status(state: &State, name: &millwright_model::id::Name) -> Value {
         .filter(|stored| owner(state, &stored.resource) == Some(name))
         .map(|stored| &stored.resource.metadata.name)
         .collect();
-    let in_sync =
-        members.iter().filter(|gateway| verdict(state, gateway).state == "InSync").count();
+    let in_sync = members.iter().filter(|gateway| verdict(state, gateway).state == "InSync").count();
     let newest = state.newest.get(name);
     let rollout = newest.and_then(|id| state.rollouts.get(id));
     let (word, reason, message) = match rollout {

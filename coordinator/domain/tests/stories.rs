@@ -170,7 +170,9 @@ fn applied(commit: u8) -> Phase {
 }
 
 fn failed() -> Phase {
-    Phase::Failed { failures: vec![Failure::new(Step::Scan, FailureKind::ScanFailed, "no answer")] }
+    Phase::Failed {
+        failures: vec![Failure::new(Step::Scan, FailureKind::ScanFailed, "no answer")],
+    }
 }
 
 #[test]
@@ -213,14 +215,7 @@ fn a_failed_canary_stops_the_rollout_and_the_next_commit_starts_a_new_one() {
     cluster.report("g1", 1, failed());
     assert!(cluster.drive().is_empty());
     assert_eq!(cluster.phase("all-1"), format!("{:?}", RolloutPhase::Failed));
-    assert!(
-        assignment_of(
-            &cluster.state,
-            &"g2".parse::<GatewayName>().expect("a name"),
-            Member::Single
-        )
-        .is_none()
-    );
+    assert!(assignment_of(&cluster.state, &"g2".parse::<GatewayName>().expect("a name"), Member::Single).is_none());
     cluster.release(2);
     assert_eq!(cluster.drive(), ["g1"]);
 }

@@ -5,8 +5,15 @@ use millwright_coordinator_domain::command::{
     Instruct, NodeRecord, PlanMember, PlanStage, ResolveRelease, StartRollout, TokenRole, UseToken,
 };
 use millwright_model::{
-    digest::Digest, facts::GatewayFacts, generation::Epoch, id::RequestId, instruction::Answer,
-    path::ManagedPath, report::Report, resource::Resource, time::Timestamp,
+    digest::Digest,
+    generation::Epoch,
+    id::RequestId,
+    path::ManagedPath,
+    facts::GatewayFacts,
+    instruction::Answer,
+    report::Report,
+    resource::Resource,
+    time::Timestamp,
 };
 use millwright_proto::log::{self, command::Body as Wire};
 

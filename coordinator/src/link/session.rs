@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use millwright_model::{
     assignment::Assignment,
-    facts::GatewayFacts,
     generation::{Epoch, Generation},
+    facts::GatewayFacts,
     instruction::{Answer, Instruction},
     report::{Phase, Report},
 };

@@ -265,7 +265,11 @@ impl Link {
 
 fn ack_of(report: &Report) -> agent::ReportAck {
     let wire = millwright_proto::common::Report::from(report.clone());
-    agent::ReportAck { generation: wire.generation, phase: wire.phase, attempt: wire.attempt }
+    agent::ReportAck {
+        generation: wire.generation,
+        phase: wire.phase,
+        attempt: wire.attempt,
+    }
 }
 
 fn closed(reason: Closed) -> Status {

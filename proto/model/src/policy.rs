@@ -371,7 +371,8 @@ mod tests {
             "verify":{"probes":[{"url":"/x","expectBody":"ok"}],"onUnknown":"restore"},
             "drift":"restore","redundancy":{"notActive":"fail"}}"#;
         let read: Policies = serde_json::from_str(text).unwrap();
-        let again: Policies = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
+        let again: Policies =
+            serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
         assert_eq!(read, again);
         assert_eq!(read.snapshots.when, SnapshotWhen::ChangesExceed { files: 10, bytes: 0 });
         assert!(serde_json::from_str::<Policies>(r#"{"sesions":{}}"#).is_err());

@@ -113,8 +113,10 @@ pub enum Command {
     },
     /// Restarts, as somebody in the web page would.
     Restart,
-    /// Stops serving now.
+    /// Stops serving now: STARTING.
     Down,
+    /// Stops serving now: connections are reset.
+    Dark,
     /// Boots now.
     Up,
     /// Marks it commissioned or not.
@@ -235,6 +237,7 @@ mod tests {
 {"do":"trial","secondsLeft":0}
 {"do":"restart"}
 {"do":"down"}
+{"do":"dark"}
 {"do":"up"}
 {"do":"commissioned","yes":false}
 {"do":"token","name":"t","level":"Viewer"}

@@ -93,6 +93,7 @@ pub(crate) fn state(gateway: &Gateway) -> Value {
             json!({"projects": lock(state, Kind::Projects), "config": lock(state, Kind::Config)});
         let phase = match state.phase {
             Phase::Uncommissioned => "uncommissioned",
+            Phase::Dark => "dark",
             Phase::Starting => "starting",
             Phase::Running => "running",
         };

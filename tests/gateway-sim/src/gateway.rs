@@ -39,6 +39,8 @@ use crate::{
 pub(crate) enum Phase {
     /// Everything but the status routes redirects.
     Uncommissioned,
+    /// The process is being replaced: connections are reset.
+    Dark,
     /// Everything but the status routes answers 503.
     Starting,
     /// It serves.
@@ -75,6 +77,8 @@ pub(crate) struct State {
     pub(crate) projects: Arc<Projects>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) held: Vec<Held>,
+    /// When a diagnostics bundle was asked for.
+    pub(crate) bundle: Option<Instant>,
     /// `module/type/name` or `projects/...` of what shall not load.
     pub(crate) refuse: Vec<String>,
     /// Routes of `WebDev` by path, with status and body.
@@ -141,6 +145,7 @@ impl Gateway {
             projects: Arc::default(),
             faults: Vec::new(),
             held: Vec::new(),
+            bundle: None,
             refuse: Vec::new(),
             webdev: BTreeMap::new(),
             settling: BTreeMap::new(),

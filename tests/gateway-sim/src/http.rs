@@ -6,6 +6,7 @@
 pub(crate) mod answer;
 mod auth;
 mod backup;
+mod bundle;
 mod call;
 mod change;
 mod eam;
@@ -66,6 +67,9 @@ async fn serve(
         return page(400, &path, "Bad Request");
     };
     let call = Call::new(parts, body, client);
+    if gateway.see(|state| state.phase) == Phase::Dark {
+        return fault::reset_now(&call);
+    }
     let fault = gateway.see(|s| crate::faults::hit(&mut s.faults, &call.method, &call.path));
     match fault {
         Some(fault) => fault::apply(&gateway, fault, &call, answer(&gateway, &call)).await,
@@ -81,7 +85,7 @@ async fn answer(gateway: &Arc<Gateway>, call: &Call) -> Response {
         Phase::Uncommissioned => {
             return (StatusCode::FOUND, [(header::LOCATION, "/welcome")]).into_response();
         }
-        Phase::Starting => return page(503, &call.path, "Service Unavailable"),
+        Phase::Dark | Phase::Starting => return page(503, &call.path, "Service Unavailable"),
         Phase::Running => {}
     }
     let found = match gateway.settings.profile {
@@ -115,6 +119,7 @@ fn find<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Found<'a>> {
         transfer::route,
         tags::route,
         overview::route,
+        bundle::route,
         openapi::route,
         eam::route,
     ];

@@ -63,6 +63,8 @@ pub struct ScanKnobs {
 pub struct RestartKnobs {
     /// How long it goes on answering RUNNING.
     pub linger_ms: u64,
+    /// How long connections are reset then, while the process is replaced.
+    pub dark_ms: u64,
     /// How long it is STARTING then.
     pub down_ms: u64,
 }
@@ -119,6 +121,9 @@ pub struct Knobs {
     pub settle_ms: u64,
     /// A backup download ends after this many bytes.
     pub backup_cut: Option<u64>,
+    /// Where accounts of a shape differ, take the less usual one: `lastComm` as a duration, scope
+    /// `G`, license fields as another version has them.
+    pub odd_shapes: bool,
     /// The gateway writes caches, logs and its value store as it runs.
     pub noise: bool,
 }
@@ -134,7 +139,7 @@ impl Default for Knobs {
                 automatic_ms: 0,
                 frees_both_locks: false,
             },
-            restart: RestartKnobs { linger_ms: 5_000, down_ms: 40_000 },
+            restart: RestartKnobs { linger_ms: 5_000, dark_ms: 2_000, down_ms: 38_000 },
             pair: PairKnobs {
                 ping_ms: 1_000,
                 delay_ms: 10_000,
@@ -155,6 +160,7 @@ impl Default for Knobs {
             tag_flush_ms: 20_000,
             settle_ms: 5_000,
             backup_cut: None,
+            odd_shapes: false,
             noise: true,
         }
     }
@@ -166,7 +172,7 @@ impl Knobs {
         let mut knobs = Self::default();
         knobs.scan.min_ms = 50;
         knobs.scan.max_ms = 200;
-        knobs.restart = RestartKnobs { linger_ms: 200, down_ms: 300 };
+        knobs.restart = RestartKnobs { linger_ms: 200, dark_ms: 0, down_ms: 300 };
         knobs.pair = PairKnobs {
             ping_ms: 20,
             delay_ms: 100,

@@ -151,7 +151,11 @@ pub(crate) fn restart(gateway: &Arc<Gateway>) {
         if !gateway.pause(gateway.see(|state| state.knobs.restart.linger_ms)).await {
             return;
         }
-        go_down(&gateway);
+        go_down(&gateway, Phase::Dark);
+        if !gateway.pause(gateway.see(|state| state.knobs.restart.dark_ms)).await {
+            return;
+        }
+        gateway.change(|state| state.phase = Phase::Starting);
         if !gateway.pause(gateway.see(|state| state.knobs.restart.down_ms)).await {
             return;
         }
@@ -160,9 +164,9 @@ pub(crate) fn restart(gateway: &Arc<Gateway>) {
 }
 
 /// Stops serving: locks, scans and sessions are gone.
-pub(crate) fn go_down(gateway: &Gateway) {
+pub(crate) fn go_down(gateway: &Gateway, phase: Phase) {
     gateway.change(|state| {
-        state.phase = Phase::Starting;
+        state.phase = phase;
         state.sessions.drop_all();
         state.counters.restarts += 1;
         for kind in [Kind::Projects, Kind::Config] {

@@ -246,13 +246,13 @@ pub(crate) fn read(
     let data_dir = &gateway.settings.data_dir;
     let tree = disk.reader.read(data_dir, &ROOTS)?;
     observe(gateway, &mut disk, &tree, kind);
+    let digests = ["", ROOTS[0], ROOTS[1]].map(|top| Some(tree.digest(top)));
+    let top = if kind == Kind::Projects { ROOTS[0] } else { ROOTS[1] };
+    let files = tree.below(top).map(|(_, folder)| folder.files.len()).sum();
     gateway.change(|state| {
         with_record(state, number, |record| {
-            record.digest = Some(tree.digest(""));
-            record.projects_digest = Some(tree.digest(ROOTS[0]));
-            record.config_digest = Some(tree.digest(ROOTS[1]));
-            let top = if kind == Kind::Projects { ROOTS[0] } else { ROOTS[1] };
-            record.files = tree.below(top).map(|(_, folder)| folder.files.len()).sum();
+            [record.digest, record.projects_digest, record.config_digest] = digests;
+            record.files = files;
             record.loaded = load;
         });
     });

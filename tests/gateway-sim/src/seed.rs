@@ -87,10 +87,6 @@ fn common(config: &SimConfig) -> Vec<(&'static str, String)> {
 }
 
 fn singletons(name: &str) -> [(&'static str, Value); 3] {
-    let any_of = |levels: Value| json!({"type": "AnyOf", "securityLevels": levels});
-    let deploy =
-        json!([{"name": "Authenticated", "children": [{"name": "Deploy", "children": []}]}]);
-    let everybody = json!([{"name": "Authenticated", "children": []}]);
     [
         (
             "system-properties",
@@ -98,11 +94,17 @@ fn singletons(name: &str) -> [(&'static str, Value); 3] {
                 "homepageUrl": "", "homepageNotes": ""}),
         ),
         ("quickstart", json!({"steps": []})),
-        (
-            "security-properties",
-            json!({"readPermissions": any_of(everybody), "writePermissions": any_of(deploy)}),
-        ),
+        ("security-properties", security_properties()),
     ]
+}
+
+/// Every token may read, one with the level `Deploy` may write.
+pub(crate) fn security_properties() -> Value {
+    let any_of = |levels: Value| json!({"type": "AnyOf", "securityLevels": levels});
+    let deploy =
+        json!([{"name": "Authenticated", "children": [{"name": "Deploy", "children": []}]}]);
+    let everybody = json!([{"name": "Authenticated", "children": []}]);
+    json!({"readPermissions": any_of(everybody), "writePermissions": any_of(deploy)})
 }
 
 /// `config-mode.json`.

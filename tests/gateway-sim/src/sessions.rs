@@ -181,7 +181,7 @@ impl Sessions {
 
 impl Session {
     /// As REST shows it.
-    pub(crate) fn record(&self, now: i64) -> Value {
+    pub(crate) fn record(&self, now: i64, odd: bool) -> Value {
         let last = if self.new.live { now - 500 } else { now - 7_200_000 };
         match self.new.kind {
             SessionKind::Designer | SessionKind::Vision => {
@@ -199,8 +199,9 @@ impl Session {
             }
             SessionKind::Perspective => json!({
                 "id": self.id, "username": self.new.user, "authorized": self.new.user != "anonymous",
-                "project": self.new.project, "clientAddress": "192.168.1.60", "lastComm": last,
-                "sessionScope": self.new.scope, "activePages": 1, "pageIds": ["Main Page/1"],
+                "project": self.new.project, "clientAddress": "192.168.1.60",
+                "lastComm": if odd { now - last } else { last },
+                "sessionScope": if odd { "G" } else { &self.new.scope }, "activePages": 1, "pageIds": ["Main Page/1"],
                 "recentBytesSent": 2048, "totalBytesSent": 1_048_576, "userAgent": "Mozilla/5.0",
             }),
         }

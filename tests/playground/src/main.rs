@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Parser;
 use playground::{
     output::print,
-    process::build_programs,
+    process::build_for_play,
     story::{Company, Plan},
 };
 use serde_json::json;
@@ -59,7 +59,7 @@ async fn main() -> ExitCode {
 }
 
 async fn play(args: Args) -> anyhow::Result<()> {
-    build_programs()?;
+    build_for_play()?;
     let temporary = tempfile::tempdir()?;
     let dir = match args.dir {
         Some(dir) => {

@@ -91,7 +91,8 @@ impl Plant {
         std::fs::write(&token_file, self.sim.token_header())?;
         let token = self.cluster.ctl(&["token", "create", "agent", NAME]).await?;
         let text = |path: &Path| path.display().to_string();
-        let (home, data, file) = (text(&self.agent_dir), text(&self.data_dir), text(&token_file));
+        let (home, data, file) =
+            (text(&self.agent_dir), text(&self.data_dir), text(&token_file));
         let url = self.sim.url();
         let mut args = vec!["enrol", "--dir", &home, "--token", token.trim(), "--gateway", NAME];
         args.extend(["--data-dir", &data, "--gateway-url", &url, "--gateway-token-file", &file]);
@@ -186,13 +187,9 @@ impl Plant {
 
     /// The gateway as `millctl get` shows it.
     pub async fn status(&self) -> anyhow::Result<Value> {
-        let mut shown = self.cluster.json(&["get", "gateway", NAME]).await?;
-        let one = match shown.get_mut("items").and_then(|items| items.get_mut(0)) {
-            Some(item) => item.take(),
-            None if shown.is_array() => shown[0].take(),
-            None => shown,
-        };
-        Ok(one["status"].clone())
+        let shown = self.cluster.json(&["get", "gateway", NAME]).await?;
+        let one = [&shown, &shown["items"][0], &shown[0]].into_iter().find(|v| v["status"].is_object());
+        Ok(one.map(|gateway| gateway["status"].clone()).unwrap_or_default())
     }
 
     /// Waits until the gateway's status is as it should be.
@@ -267,7 +264,9 @@ pub fn project(name: &str, views: &[(&str, &str)]) -> Files {
     let json = "{\n  \"title\": \"\",\n  \"description\": \"\",\n  \"enabled\": true,\n  \"inheritable\": false,\n  \"parent\": \"\"\n}";
     files.insert(format!("projects/{name}/project.json"), json.as_bytes().to_vec());
     for (view, content) in views {
-        let folder = format!("projects/{name}/com.inductiveautomation.perspective/views/{view}");
+        let folder = format!(
+            "projects/{name}/com.inductiveautomation.perspective/views/{view}"
+        );
         let body = format!("{{\n  \"root\": {{\n    \"text\": \"{content}\"\n  }}\n}}");
         files.extend(resource(&folder, "view.json", &body));
     }

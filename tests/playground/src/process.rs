@@ -102,15 +102,14 @@ pub fn build_programs() -> anyhow::Result<()> {
     cargo(&["--workspace", "--tests", "--bins"])
 }
 
+/// Builds only the programs, for a person who plays: the tests of the workspace are not needed.
+pub fn build_for_play() -> anyhow::Result<()> {
+    cargo(&["--bins", "-p", "millwright-coordinator", "-p", "millwright-agent", "-p", "millctl"])
+}
+
 /// Builds the agent with fault points.
 pub fn build_faulty_agent() -> anyhow::Result<()> {
-    cargo(&[
-        "--workspace",
-        "--bin",
-        "millwright-agent-faults",
-        "--features",
-        "millwright-agent/faults",
-    ])
+    cargo(&["--workspace", "--bin", "millwright-agent-faults", "--features", "millwright-agent/faults"])
 }
 
 fn cargo(args: &[&str]) -> anyhow::Result<()> {

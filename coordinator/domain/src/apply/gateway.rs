@@ -34,7 +34,9 @@ impl State {
         let message = match action {
             GatewayAction::Pause => self.pause(scene, gateway)?,
             GatewayAction::Resume => self.resume(gateway)?,
-            GatewayAction::Retry => self.again(gateway, false, format!("retry by {who}{why}"))?,
+            GatewayAction::Retry => {
+                self.again(gateway, false, format!("retry by {who}{why}"))?
+            }
             GatewayAction::Sync => self.again(gateway, true, format!("sync by {who}{why}"))?,
             GatewayAction::RollbackToSnapshot { id, project } => {
                 let id = self.snapshot_to(gateway, id)?;

@@ -17,7 +17,9 @@ use super::{Judged, Scene};
 use crate::{
     State,
     command::Accepted,
-    state::{Attempt, AttemptResult, BackupStatus, DesiredOrigin, InstructionRecord, MemberState},
+    state::{
+        Attempt, AttemptResult, BackupStatus, DesiredOrigin, InstructionRecord, MemberState,
+    },
 };
 
 /// How long the master may take to carry a resync out.
@@ -173,20 +175,17 @@ impl State {
         });
         if resync {
             let id = format!("resync-{}-{index}", report.generation);
-            push(
-                &mut status.instructions,
-                InstructionRecord {
-                    id,
-                    member: Member::Master,
-                    kind: InstructionKind::Resync,
-                    subject: String::new(),
-                    by: "coordinator".to_owned(),
-                    reason: "the backup has not taken the files over".to_owned(),
-                    at: now,
-                    expires_at: now.plus(RESYNC_LIFE),
-                    answer: None,
-                },
-            );
+            push(&mut status.instructions, InstructionRecord {
+                id,
+                member: Member::Master,
+                kind: InstructionKind::Resync,
+                subject: String::new(),
+                by: "coordinator".to_owned(),
+                reason: "the backup has not taken the files over".to_owned(),
+                at: now,
+                expires_at: now.plus(RESYNC_LIFE),
+                answer: None,
+            });
             scene.touched.gateways.insert(gateway.clone());
         }
         let message = match (in_sync, resync) {

@@ -11,11 +11,16 @@ use serde_json::{Value, json};
 
 use super::Command;
 use crate::{
-    clock, designer, disk,
+    clock,
+    config::Profile,
+    designer, disk,
     gateway::{Gateway, Phase, State},
     held,
     json::{gson, merge},
-    lifecycle, pair,
+    lifecycle,
+    model::config::Key,
+    pair,
+    saves::{self, Content},
     scan::{self, Kind},
     seed, tags, token,
 };
@@ -50,7 +55,8 @@ pub(crate) async fn run(gateway: &Arc<Gateway>, command: Command) -> anyhow::Res
             return Ok(scan::trigger(gateway, kind, "web-ui").unwrap_or_default());
         }
         Command::Restart => lifecycle::restart(gateway),
-        Command::Down => lifecycle::go_down(gateway),
+        Command::Down => lifecycle::go_down(gateway, Phase::Starting),
+        Command::Dark => lifecycle::go_down(gateway, Phase::Dark),
         other => return gateway.change(|state| set(state, other)),
     }
     Ok(Value::Null)
@@ -119,7 +125,8 @@ fn set(state: &mut State, command: Command) -> anyhow::Result<Value> {
         | Command::Hold { .. }
         | Command::Scan { .. }
         | Command::Restart
-        | Command::Down => {}
+        | Command::Down
+        | Command::Dark => {}
     }
     Ok(Value::Null)
 }
@@ -150,8 +157,21 @@ fn add_token(
     Ok(json!({"token": format!("{name}:{key}")}))
 }
 
+/// Commissioning writes the security settings anew, once, whatever was there.
 fn commission(gateway: &Arc<Gateway>, yes: bool) -> anyhow::Result<()> {
     disk::write(gateway, "commissioning.json", seed::commissioning(yes).as_bytes())?;
+    let fresh = yes && gateway.see(|state| state.phase) == Phase::Uncommissioned;
+    if fresh && gateway.settings.profile == Profile::V83 {
+        let key = Key { kind: "ignition/security-properties".into(), name: None };
+        let config = Some(seed::security_properties());
+        saves::save(
+            gateway,
+            &key,
+            "core",
+            Content { config, ..Content::default() },
+            "system-init",
+        )?;
+    }
     gateway.change(|state| {
         state.phase = if yes { Phase::Running } else { Phase::Uncommissioned };
     });

@@ -63,6 +63,14 @@ pub(crate) async fn apply(
     }
 }
 
+/// Resets the connection before anything is answered.
+pub(crate) fn reset_now(call: &Call) -> Response {
+    call.client.reset();
+    let gone = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    let body = stream::once(async { Err::<Bytes, _>(gone) });
+    Response::new(Body::from_stream(body))
+}
+
 async fn taken(answer: Response) -> (axum::http::response::Parts, Bytes) {
     let (parts, body) = answer.into_parts();
     (parts, axum::body::to_bytes(body, CUT_MAX).await.unwrap_or_default())

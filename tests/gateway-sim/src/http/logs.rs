@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     answer::no_content,
     call::{Call, Found},
-    list::envelope,
+    list::{envelope, envelope_with_floats},
     read, write,
 };
 use crate::{gateway::Gateway, logbook::Wanted};
@@ -33,11 +33,19 @@ pub(crate) fn route<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Fou
         }),
         ("POST", ["logs", "loggers", _] | ["logs", "levelreset"]) => write(async { no_content() }),
         ("GET", ["logs", "download"]) => read(async {
-            let head = [("content-type", "application/x-sqlite3")];
+            let file = format!(
+                "attachment; filename=\"{}_Ignition_logs_{}.idb\"",
+                gateway.settings.name,
+                gateway.see(|state| state.now_ms())
+            );
+            let head = [
+                ("content-type", "application/x-sqlite3".to_owned()),
+                ("content-disposition", file),
+            ];
             axum::response::IntoResponse::into_response((head, "SQLite format 3\0"))
         }),
         ("GET", ["audit", "log", _]) => {
-            read(async { envelope(call, gateway.see(|state| state.audit.clone())) })
+            read(async { envelope_with_floats(call, gateway.see(|state| state.audit.clone())) })
         }
         _ => None,
     }

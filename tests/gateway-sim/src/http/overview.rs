@@ -11,7 +11,6 @@ use super::{
     list::envelope,
     open, read,
     status::name,
-    write,
 };
 use crate::gateway::Gateway;
 
@@ -39,16 +38,19 @@ pub(crate) fn route<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Fou
         ("GET", ["systemPerformance", "threads"]) => read(async {
             ok(&json!({"running": 32, "waiting": 39, "timedWaiting": 51, "blocked": 0}))
         }),
-        ("GET", ["systemPerformance", "charts" | "driftEvents" | "driftGauge"]) => {
+        ("GET", ["systemPerformance", "charts"]) => read(async {
+            let memory = json!({"heapMemoryDatapoints": [], "nonHeapMemoryDatapoints": []});
+            ok(&json!({"cpuChartDatapoints": [], "memoryChartDatapoints": memory}))
+        }),
+        ("GET", ["systemPerformance", "driftEvents" | "driftGauge"]) => {
             read(async { envelope(call, vec![]) })
         }
-        ("POST", ["diagnostics", "bundle", "generate"]) => {
-            write(async { ok(&json!({"state": "Generating"})) })
+        ("GET", ["diagnostics", "threads", "dump", "formatted"]) => {
+            read(async { ok(&json!({"version": "17.0.18", "threads": []})) })
         }
-        ("GET", ["diagnostics", "bundle", "status"]) => {
-            read(async { ok(&json!({"state": "Valid", "fileSize": 22})) })
+        ("GET", ["diagnostics", "threads", "deadlocks"]) => {
+            read(async { ok(&json!({"deadlocks": []})) })
         }
-        ("GET", ["diagnostics", "threads", ..]) => read(async { ok(&json!({"threads": []})) }),
         ("GET", rest) if EMPTY.contains(&rest.join("/").as_str()) => {
             read(async { envelope(call, vec![]) })
         }

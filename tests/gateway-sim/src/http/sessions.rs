@@ -88,17 +88,17 @@ fn perspective<'a>(
 
 fn all(gateway: &Gateway, call: &Call, kind: SessionKind) -> Response {
     let items = gateway.see(|state| {
-        let now = state.now_ms();
-        state.sessions.of(kind).map(|session| session.record(now)).collect()
+        let (now, odd) = (state.now_ms(), state.knobs.odd_shapes);
+        state.sessions.of(kind).map(|session| session.record(now, odd)).collect()
     });
     envelope(call, items)
 }
 
 fn record(gateway: &Gateway, kind: SessionKind, id: &str) -> Option<Value> {
     gateway.see(|state| {
-        let now = state.now_ms();
+        let (now, odd) = (state.now_ms(), state.knobs.odd_shapes);
         let session = state.sessions.get(id).filter(|session| session.new.kind == kind)?;
-        Some(session.record(now))
+        Some(session.record(now, odd))
     })
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn always<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Fo
 fn ping(gateway: &Gateway) -> Response {
     ok(&match gateway.see(|state| state.phase) {
         Phase::Uncommissioned => json!({"state": "RUNNING", "details": "COMMISSIONING"}),
-        Phase::Starting => json!({"state": "STARTING"}),
+        Phase::Dark | Phase::Starting => json!({"state": "STARTING"}),
         Phase::Running => json!({"state": "RUNNING"}),
     })
 }
@@ -47,7 +47,7 @@ fn ping(gateway: &Gateway) -> Response {
 fn gwinfo(gateway: &Gateway, call: &Call) -> Response {
     let text = gateway.see(|state| {
         let context = match state.phase {
-            Phase::Starting => return None,
+            Phase::Dark | Phase::Starting => return None,
             Phase::Uncommissioned => "NEEDS_COMMISSIONING",
             Phase::Running => "RUNNING",
         };
@@ -179,6 +179,11 @@ pub(crate) fn route<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Fou
 
 fn info(gateway: &Gateway) -> Value {
     gateway.see(|state| {
+        let odd = state.knobs.odd_shapes;
+        let (valid, expires) = match odd {
+            true => (json!(8.3), "2026-10-12T16:31:03Z"),
+            false => (json!(8), "Oct 12, 2026, 4:31:03 PM"),
+        };
         json!({
             "name": name(gateway, state), "redundancyRole": state.pair.role.name(),
             "edition": gateway.settings.edition, "hostname": "localhost", "port": "8088",
@@ -186,8 +191,8 @@ fn info(gateway: &Gateway) -> Value {
             "deploymentMode": state.config.mode.clone().unwrap_or_default(),
             "timeZone": "Coordinated Universal Time", "timeZoneId": "Etc/UTC",
             "jvmVersion": "17.0.18", "allowUnsignedModules": false,
-            "license": {"mode": "Trial", "validForVersion": 8,
-                "expirationDate": "Oct 12, 2026, 4:31:03 PM", "licenseRestrictions": []},
+            "license": {"mode": "Trial", "validForVersion": valid,
+                "expirationDate": expires, "licenseRestrictions": []},
         })
     })
 }

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     clock,
-    gateway::Gateway,
+    gateway::{Gateway, State},
+    knobs::ScanOutcome,
     scan::{self, Kind},
 };
 
@@ -56,7 +57,7 @@ pub(crate) fn route<'a>(gateway: &'a Arc<Gateway>, call: &'a Call) -> Option<Fou
 }
 
 /// Ends a hold whose time is up.
-pub(crate) fn lapse(state: &mut crate::gateway::State, kind: Kind) {
+pub(crate) fn lapse(state: &mut State, kind: Kind) {
     if state.slot(kind).lock.lapse(Instant::now(), clock::machine_ms()) {
         state.counters.locks_lapsed += 1;
     }
@@ -114,7 +115,8 @@ async fn acquire(gateway: &Arc<Gateway>, call: &Call, kind: Kind) -> Response {
     }
 }
 
-/// Waits while the lock of a kind is held, as every save does; whether it had to.
+/// Waits while the lock of a kind is held or a scan of it runs, as every save does; whether there
+/// was a lock.
 pub(crate) async fn wait_unlocked(gateway: &Arc<Gateway>, kind: Kind) -> bool {
     let mut waited = false;
     loop {
@@ -138,9 +140,14 @@ pub(crate) async fn wait_unlocked(gateway: &Arc<Gateway>, kind: Kind) -> bool {
             () = gateway.stop.cancelled() => break,
         }
     }
-    if waited {
-        // The scan that freed it goes first.
-        gateway.until(|state| state.slot(kind).active.is_none().then_some(())).await;
+    // What the scan has read would hide the save; one that never ends is not waited for.
+    let over = |state: &mut State| {
+        let endless = state.knobs.scan.outcome == ScanOutcome::Never;
+        (state.slot(kind).active.is_none() || endless).then_some(())
+    };
+    tokio::select! {
+        () = gateway.until(over) => {}
+        () = gateway.stop.cancelled() => {}
     }
     waited
 }

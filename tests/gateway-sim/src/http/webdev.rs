@@ -26,6 +26,9 @@ fn answer(gateway: &Gateway, call: &Call, key: &str) -> Response {
         gateway.see(|state| (!state.trial.expired()).then(|| state.webdev.get(key).cloned()));
     match found {
         None => page(402, &call.path, "Payment Required"),
+        Some(None) if gateway.see(|state| state.knobs.odd_shapes) => {
+            page(404, &call.path, "Not Found")
+        }
         Some(None) => page(405, &call.path, "Method Not Allowed"),
         Some(Some((code, body))) => {
             let code = StatusCode::from_u16(code).unwrap_or(StatusCode::OK);

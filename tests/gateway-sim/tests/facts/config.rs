@@ -329,6 +329,21 @@ async fn a_queued_save_overwrites_or_is_stale_as_a_test_wants() -> anyhow::Resul
 }
 
 #[tokio::test]
+async fn a_save_while_a_scan_runs_is_not_hidden_by_it() -> anyhow::Result<()> {
+    let rig = Rig::with(|config| {
+        config.knobs.scan.min_ms = 100;
+        config.knobs.scan.max_ms = 100;
+    })
+    .await?;
+    rig.post("/data/api/v1/scan/config", &Value::Null).await?;
+    rig.sim.until(PATIENCE, |sim| sim.scans()[0].digest.clone()).await?;
+    assert_eq!(create(&rig, "New", "jdbc:n").await?.0, 200);
+    assert_eq!(rig.get("/data/api/v1/scan/config").await?["scanActive"], false);
+    assert_eq!(find(&rig, "New").await?["config"]["connectURL"], "jdbc:n");
+    Ok(())
+}
+
+#[tokio::test]
 async fn modes_are_defined_over_rest_and_have_no_effect_until_a_start() -> anyhow::Result<()> {
     let rig = Rig::start().await?;
     let path = "/data/api/v1/mode";

@@ -57,7 +57,32 @@ async fn the_index_of_routes_answers_ordinarily() -> anyhow::Result<()> {
         (config["syncTimoutSecs"].clone(), config["gatewayNetworkSetup"]["port"].clone()),
         (json!(60), json!(8060))
     );
-    assert_eq!(rig.get("/data/api/v1/diagnostics/bundle/status").await?["state"], "Valid");
+    let charts = rig.get("/data/api/v1/systemPerformance/charts").await?;
+    assert!(charts["memoryChartDatapoints"]["heapMemoryDatapoints"].is_array());
+    assert_eq!(
+        rig.get("/data/api/v1/diagnostics/threads/deadlocks").await?,
+        json!({"deadlocks": []})
+    );
+    let log = rig.send(reqwest::Method::GET, "/data/api/v1/logs/download", "").await?;
+    assert_eq!(log.headers()["content-type"], "application/x-sqlite3");
+    assert!(log.headers()["content-disposition"].to_str()?.contains("gw1_Ignition_logs_"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_diagnostics_bundle_is_made_on_request() -> anyhow::Result<()> {
+    let rig = Rig::start().await?;
+    let path = "/data/api/v1/diagnostics/bundle";
+    assert_eq!(rig.get(&format!("{path}/status")).await?["state"], "Invalid");
+    assert_eq!(rig.ask("GET", &format!("{path}/download"), "").await?.0, 404);
+    let (_, made) = rig.post(&format!("{path}/generate"), &Value::Null).await?;
+    assert_eq!(made, json!({"state": "Generating"}));
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while rig.get(&format!("{path}/status")).await?["state"] != "Valid" {
+        anyhow::ensure!(tokio::time::Instant::now() < deadline, "it is never made");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(rig.ask("GET", &format!("{path}/download"), "").await?.0, 200);
     Ok(())
 }
 

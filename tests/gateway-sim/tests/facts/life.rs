@@ -31,6 +31,7 @@ async fn a_restart_answers_at_once_lingers_is_away_and_comes_back() -> anyhow::R
     let rig = Rig::with(|config| {
         config.knobs.restart.linger_ms = 100;
         config.knobs.restart.down_ms = 100;
+        config.knobs.restart.dark_ms = 0;
     })
     .await?;
     let path = "/data/api/v1/restart-tasks/restart";
@@ -53,6 +54,35 @@ async fn a_restart_answers_at_once_lingers_is_away_and_comes_back() -> anyhow::R
     assert_eq!(rig.get("/data/api/v1/designers").await?["items"], json!([]));
     assert_eq!(rig.ask("GET", "/data/api/v1/scan-lock/config", "").await?.0, 204);
     rig.sim.until(PATIENCE, |sim| (sim.counters().restarts == 1).then_some(())).await
+}
+
+#[tokio::test]
+async fn while_the_process_is_replaced_connections_are_reset() -> anyhow::Result<()> {
+    let rig = Rig::start().await?;
+    rig.run(json!({"do": "dark"})).await?;
+    assert!(rig.ask("GET", "/StatusPing", "").await.is_err());
+    rig.run(json!({"do": "up"})).await?;
+    assert_eq!(rig.ask("GET", "/StatusPing", "").await?.2, r#"{"state":"RUNNING"}"#);
+    rig.sim.set(|knobs| (knobs.restart.linger_ms, knobs.restart.dark_ms) = (0, 600_000));
+    rig.run(json!({"do": "restart"})).await?;
+    rig.sim.until(PATIENCE, |sim| (sim.state()["phase"] == "dark").then_some(())).await?;
+    assert!(rig.ask("GET", "/StatusPing", "").await.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn commissioning_writes_the_security_settings_once() -> anyhow::Result<()> {
+    let rig = Rig::with(|config| config.commissioned = false).await?;
+    let path = "config/resources/core/ignition/security-properties/config.json";
+    let own =
+        r#"{"readPermissions":{"securityLevels":[]},"writePermissions":{"securityLevels":[]}}"#;
+    rig.put(path, own)?;
+    rig.run(json!({"do": "commissioned", "yes": true})).await?;
+    assert_ne!(rig.text(path)?, own);
+    rig.put(path, own)?;
+    rig.run(json!({"do": "commissioned", "yes": true})).await?;
+    assert_eq!(rig.text(path)?, own);
+    Ok(())
 }
 
 #[tokio::test]

@@ -43,8 +43,8 @@ async fn the_log_is_unlimited_inclusive_and_filtered() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_resource_without_uuid_is_told_of_once_and_late() -> anyhow::Result<()> {
     let rig = Rig::with(|config| {
-        config.knobs.notice_min_ms = 60;
-        config.knobs.notice_max_ms = 80;
+        config.knobs.notice_min_ms = 200;
+        config.knobs.notice_max_ms = 220;
     })
     .await?;
     connection(rig.dir.path(), "core", "Bare", "jdbc:a", None)?;
@@ -112,6 +112,7 @@ async fn mutations_are_audited_and_reads_are_not() -> anyhow::Result<()> {
     rig.get("/data/api/v1/designers").await?;
     assert_eq!(rig.get(path).await?["items"], json!([]));
     rig.scan(Kind::Config).await?;
+    assert_eq!(rig.get(path).await?["metadata"]["total"].to_string(), "1.0", "a float");
     let entry = rig.get(path).await?["items"][0].clone();
     assert_eq!(entry["actor"], "api-token:agent:127.0.0.1");
     assert_eq!(entry["actionTarget"], "/data/api/v1/scan/config");

@@ -100,3 +100,26 @@ async fn a_real_collection_loads_and_is_left_alone() -> anyhow::Result<()> {
     assert!(names["metadata"]["total"].as_u64().is_some_and(|total| total > 0));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "says why it does nothing")]
+async fn real_tag_units_load_and_can_be_exported() -> anyhow::Result<()> {
+    let Some(archive) = data("tag-units.tar.gz") else {
+        println!("skipped: no tag-units.tar.gz");
+        return Ok(());
+    };
+    let rig = Rig::start().await?;
+    let core = rig.dir.path().join("config/resources/core").display().to_string();
+    let archive = archive.display().to_string();
+    run("tar", &["-xzf", &archive, "-C", &core, "--strip-components=1"]).await?;
+    rig.scan(Kind::Config).await?;
+    assert_eq!(rig.sim.scans()[0].refused, [""; 0]);
+    for provider in ["CAP21", "CAP5"] {
+        let path = format!("/data/api/v1/tags/export?provider={provider}&type=json&recursive=true");
+        let document = rig.get(&path).await?.to_string();
+        for part in ["\"UdtType\"", "\"AtomicTag\"", "\"_types_\""] {
+            assert!(document.contains(part), "{provider} has no {part}: {document}");
+        }
+    }
+    Ok(())
+}

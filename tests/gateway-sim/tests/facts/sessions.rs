@@ -87,6 +87,23 @@ async fn perspective_sessions_are_listed_with_a_slash_and_ended_without() -> any
 }
 
 #[tokio::test]
+async fn shapes_may_be_those_of_other_accounts() -> anyhow::Result<()> {
+    let rig = Rig::start().await?;
+    rig.sim.open(NewSession::new(SessionKind::Perspective, "anonymous", "Line1"));
+    let last = async || -> anyhow::Result<Value> {
+        Ok(rig.get("/data/perspective/api/v1/sessions/").await?["items"][0].clone())
+    };
+    assert!(last().await?["lastComm"].as_i64().is_some_and(|at| at > 100_000_000_000));
+    rig.run(json!({"do": "set", "knobs": {"oddShapes": true}})).await?;
+    let odd = last().await?;
+    assert_eq!((odd["lastComm"].clone(), odd["sessionScope"].as_str()), (json!(500), Some("G")));
+    let info = rig.get("/data/api/v1/gateway-info").await?;
+    assert_eq!(info["license"]["validForVersion"], 8.3);
+    assert_eq!(rig.ask("GET", "/system/webdev/p/r", "").await?.0, 404);
+    Ok(())
+}
+
+#[tokio::test]
 async fn vision_clients_are_listed_and_ended() -> anyhow::Result<()> {
     let rig = Rig::start().await?;
     let id = rig.sim.open(NewSession::new(SessionKind::Vision, "op", "Line1"));

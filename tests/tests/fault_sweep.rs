@@ -1,0 +1,239 @@
+//! The agent is killed at every fault point of every kind of change. Afterwards the files are exactly
+//! the old or exactly the new ones, no scan has ever run over anything else, and what the cluster
+//! calls applied is what is on disk.
+
+use std::path::Path;
+
+use gateway_sim::Command;
+use playground::{
+    plant::{Files, Plant, Settings, project},
+    process::{build_faulty_agent, build_programs},
+};
+
+/// More points than any scenario has; reached only if the agent never survives.
+const POINTS_MAX: u64 = 300;
+
+fn settings() -> Settings {
+    Settings { program: "millwright-agent-faults", ..Settings::default() }
+}
+
+fn prepared() -> anyhow::Result<tempfile::TempDir> {
+    build_programs()?;
+    build_faulty_agent()?;
+    Ok(tempfile::tempdir()?)
+}
+
+fn views(a: &str, b: &str) -> Files {
+    project("line", &[("main", a), ("detail", b)])
+}
+
+/// The managed part of the data directory that belongs to the test's project.
+fn tree(data_dir: &Path) -> anyhow::Result<Files> {
+    let mut files = Files::new();
+    let mut open = vec![data_dir.join("projects/line")];
+    while let Some(dir) = open.pop() {
+        let Ok(entries) = std::fs::read_dir(&dir) else { continue };
+        for entry in entries {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path.strip_prefix(data_dir)?.display().to_string();
+                files.insert(name, std::fs::read(&path)?);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Kills the agent at one point after another while `change` is applied and `back` undoes it in
+/// between; returns how many points there were.
+struct Sweep {
+    plant: Plant,
+    whole: Vec<String>,
+}
+
+impl Sweep {
+    async fn new(dir: &Path, start: &Files) -> anyhow::Result<(Self, String)> {
+        let mut plant = Plant::start(dir, settings()).await?;
+        let mut whole = vec![plant.sim.tree_digest()?];
+        let commit = plant.commit(start)?;
+        plant.start_agent(None, None)?;
+        plant.bring(&commit, "applied").await?;
+        whole.push(plant.sim.tree_digest()?);
+        Ok((Self { plant, whole }, commit))
+    }
+
+    /// The gateway is at `from`; kills at point `n` on the way to `to`, lets the agent come back, and
+    /// compares. `false` when the agent passed no such point.
+    async fn kill_at(
+        &mut self,
+        n: u64,
+        to: &str,
+        result: &str,
+        expected: &Files,
+    ) -> anyhow::Result<bool> {
+        let plant = &mut self.plant;
+        plant.kill_agent().await?;
+        plant.start_agent(Some(n), None)?;
+        plant.follow(to).await?;
+        let killed = loop {
+            if plant.agent_is_dead() {
+                break true;
+            }
+            let status = plant.status().await?;
+            let last = &status["history"][0];
+            if status["desired"]["commit"] == to
+                && last["generation"] == status["desired"]["generation"]
+            {
+                break false;
+            }
+            tokio::task::yield_now().await;
+        };
+        // It may have been killed after its report was acknowledged.
+        plant.kill_agent().await?;
+        plant.start_agent(None, None)?;
+        plant.ended(to, result).await?;
+        let digest = plant.sim.tree_digest()?;
+        if !self.whole.contains(&digest) {
+            self.whole.push(digest);
+        }
+        assert_eq!(&tree(&plant.data_dir)?, expected, "point {n}: the files are neither");
+        let half = plant.sim.scans_of_other_trees(&self.whole);
+        assert!(half.is_empty(), "point {n}: a scan ran over a half-written tree: {half:?}");
+        Ok(killed)
+    }
+
+    async fn quietly(&mut self, to: &str) -> anyhow::Result<()> {
+        self.plant.bring(to, "applied").await?;
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_whole_whenever_the_agent_is_killed() -> anyhow::Result<()> {
+    let dir = prepared()?;
+    let (old, new) = (views("one", "same"), views("two", "same"));
+    let (mut sweep, first) = Sweep::new(dir.path(), &old).await?;
+    let second = sweep.plant.commit(&new)?;
+    let mut points = 0;
+    // The way there and the way back are the same kind of change.
+    for n in 1..POINTS_MAX {
+        let (to, files) = if n % 2 == 1 { (&second, &new) } else { (&first, &old) };
+        if !sweep.kill_at(n, to, "applied", files).await? {
+            break;
+        }
+        points = n;
+    }
+    println!("modify: killed at {points} points");
+    assert!(points > 20, "only {points} points");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adding_and_deleting_is_whole_whenever_the_agent_is_killed() -> anyhow::Result<()> {
+    let dir = prepared()?;
+    let old = project("line", &[("main", "one"), ("old", "x")]);
+    let new = project("line", &[("main", "one"), ("new", "y")]);
+    let (mut sweep, first) = Sweep::new(dir.path(), &old).await?;
+    let second = sweep.plant.commit(&new)?;
+    let mut points = 0;
+    for n in 1..POINTS_MAX {
+        let (to, files) = if n % 2 == 1 { (&second, &new) } else { (&first, &old) };
+        if !sweep.kill_at(n, to, "applied", files).await? {
+            break;
+        }
+        points = n;
+    }
+    println!("add and delete: killed at {points} points");
+    assert!(points > 20, "only {points} points");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_is_whole_whenever_the_agent_is_killed() -> anyhow::Result<()> {
+    let dir = prepared()?;
+    let old = views("one", "same");
+    let (mut sweep, first) = Sweep::new(dir.path(), &old).await?;
+    let mut bad = views("bad", "same");
+    bad.extend(project("line", &[("refused", "z")]));
+    let second = sweep.plant.commit(&bad)?;
+    let view = "line/com.inductiveautomation.perspective/views/refused".to_owned();
+    sweep.plant.sim.run(Command::Refuse { resource: view }).await?;
+    // The new files are read once before they are refused.
+    sweep.plant.bring(&second, "rolledBack").await?;
+    let seen = sweep.plant.sim.scans().into_iter().filter_map(|scan| scan.digest);
+    let known: std::collections::BTreeSet<String> = seen.collect();
+    assert!(known.len() <= 3, "an unknown tree was scanned: {known:?}");
+    sweep.whole.extend(known);
+    let mut points = 0;
+    for n in 1..POINTS_MAX {
+        sweep.quietly(&first).await?;
+        if !sweep.kill_at(n, &second, "rolledBack", &old).await? {
+            break;
+        }
+        points = n;
+    }
+    println!("restore: killed at {points} points");
+    assert!(points > 25, "only {points} points");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_sync_is_whole_whenever_the_agent_is_killed() -> anyhow::Result<()> {
+    let dir = prepared()?;
+    let files = views("one", "two");
+    let mut plant = Plant::start(dir.path(), settings()).await?;
+    let empty = plant.sim.tree_digest()?;
+    let commit = plant.commit(&files)?;
+    plant.start_agent(None, None)?;
+    plant.bring(&commit, "applied").await?;
+    let whole = vec![empty, plant.sim.tree_digest()?];
+    let mut points = 0;
+    for n in 1..POINTS_MAX {
+        plant.kill_agent().await?;
+        // As on a new machine: nothing written, nothing remembered.
+        std::fs::remove_dir_all(plant.data_dir.join("projects/line"))?;
+        std::fs::remove_dir_all(plant.agent_dir.join("state"))?;
+        plant.cluster.ctl(&["apply", "-f", &fresh(&plant, n)?, "--detach"]).await?;
+        plant.start_agent(Some(n), None)?;
+        let mut survived = false;
+        while !plant.agent_is_dead() && !survived {
+            survived = tree(&plant.data_dir)? == files && idle(&plant).await?;
+        }
+        plant.kill_agent().await?;
+        plant.start_agent(None, None)?;
+        plant.until("first sync", |_| tree(&plant.data_dir).is_ok_and(|now| now == files)).await?;
+        let half = plant.sim.scans_of_other_trees(&whole);
+        assert!(half.is_empty(), "point {n}: a scan ran over a half-written tree: {half:?}");
+        if survived {
+            break;
+        }
+        points = n;
+    }
+    println!("first sync: killed at {points} points");
+    assert!(points > 20, "only {points} points");
+    Ok(())
+}
+
+/// A label that changes makes no assignment; it only proves that the cluster answers.
+fn fresh(plant: &Plant, n: u64) -> anyhow::Result<String> {
+    let file = plant.agent_dir.join("label.yaml");
+    std::fs::write(
+        &file,
+        format!(
+            "apiVersion: millwright.dev/v1\nkind: Gateway\n\
+             metadata: {{name: line1, labels: {{round: \"{n}\"}}}}\nspec: {{site: here, profile: line}}\n"
+        ),
+    )?;
+    Ok(file.display().to_string())
+}
+
+/// Whether the agent has nothing in hand.
+async fn idle(plant: &Plant) -> anyhow::Result<bool> {
+    let in_hand = std::fs::metadata(plant.agent_dir.join("state/assignment.pb"));
+    let reports = std::fs::read_to_string(plant.agent_dir.join("state/reports.json"));
+    let status = plant.status().await?;
+    let told = reports.is_ok_and(|text| text.trim() == "[]");
+    Ok(in_hand.is_ok_and(|meta| meta.len() == 0) && told && status["state"] == "InSync")
+}

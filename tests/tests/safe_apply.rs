@@ -1,0 +1,231 @@
+//! What a plant may do to an apply: people at work, foreign locks, scans that lie, resources that do
+//! not load, files that are held. Each case says how it ends and what is on disk afterwards.
+
+use std::path::Path;
+
+use gateway_sim::{
+    Command, Kind,
+    faults::Fault,
+    knobs::ScanOutcome,
+    sessions::NewSession,
+};
+use playground::{
+    plant::{Files, Plant, Settings, project},
+    process::build_programs,
+};
+use serde_json::{Value, json};
+
+const VIEW: &str = "projects/line/com.inductiveautomation.perspective/views/main/view.json";
+
+/// A plant whose gateway runs a first commit.
+struct Case {
+    plant: Plant,
+    text: u32,
+    _dir: tempfile::TempDir,
+}
+
+impl Case {
+    async fn new(profile: &str) -> anyhow::Result<Self> {
+        build_programs()?;
+        let dir = tempfile::tempdir()?;
+        let mut settings = Settings::default();
+        settings.profile.push_str(profile);
+        settings.agent.push_str("lock_wait = \"2s\"\n");
+        let mut plant = Plant::start(dir.path(), settings).await?;
+        plant.start_agent(None, None)?;
+        let mut case = Self { plant, text: 0, _dir: dir };
+        case.change("applied").await?;
+        Ok(case)
+    }
+
+    fn next(&mut self) -> Files {
+        self.text += 1;
+        project("line", &[("main", &format!("text {}", self.text))])
+    }
+
+    /// Commits another text, waits for the end, and returns the attempt.
+    async fn change(&mut self, result: &str) -> anyhow::Result<Value> {
+        let files = self.next();
+        let commit = self.plant.commit(&files)?;
+        self.plant.bring(&commit, result).await
+    }
+
+    async fn sim(&self, command: Value) -> anyhow::Result<Value> {
+        self.plant.sim.run(serde_json::from_value(command)?).await
+    }
+
+    fn live(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.plant.data_dir.join(VIEW))?)
+    }
+
+    fn runs(&self, text: u32) -> anyhow::Result<()> {
+        let live = self.live()?;
+        assert!(live.contains(&format!("text {text}")), "not text {text}: {live}");
+        Ok(())
+    }
+}
+
+fn kinds(attempt: &Value) -> Vec<String> {
+    let failures = attempt["failures"].as_array().cloned().unwrap_or_default();
+    failures.iter().filter_map(|f| f["kind"].as_str().map(str::to_owned)).collect()
+}
+
+fn noticed(attempt: &Value, kind: &str) -> bool {
+    let notices = attempt["notices"].as_array().cloned().unwrap_or_default();
+    notices.iter().any(|notice| notice["kind"] == kind)
+}
+
+fn designer(project: &str) -> NewSession {
+    let text = json!({"kind": "designer", "user": "jdoe", "project": project});
+    serde_json::from_value(text).expect("a session")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_designer_holds_back_what_touches_their_project() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    case.plant.sim.open(designer("other"));
+    case.change("applied").await?;
+
+    let id = case.plant.sim.open(designer("line"));
+    let files = case.next();
+    let commit = case.plant.commit(&files)?;
+    case.plant.follow(&commit).await?;
+    case.plant.until("the session is told of", |status| {
+        status["sessions"].as_array().is_some_and(|all| all.iter().any(|s| s["user"] == "jdoe" && s["project"] == "line"))
+    }).await?;
+    // Staged and waiting: the live file is still the old one.
+    case.plant.until("the agent waits", |status| status["state"] == "Syncing").await?;
+    case.runs(2)?;
+    case.sim(json!({"do": "close", "id": id})).await?;
+    case.plant.ended(&commit, "applied").await?;
+    case.runs(3)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_made_after_the_plan_stops_the_commit_and_stays() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    // Somebody else's lock keeps the agent between its plan and its commit.
+    case.plant.sim.run(Command::Lock { kind: Kind::Projects, actor: "somebody".into(), hold_ms: 60_000 }).await?;
+    let files = case.next();
+    let commit = case.plant.commit(&files)?;
+    case.plant.follow(&commit).await?;
+    let staged = case.plant.agent_dir.join("state/manifest-next.pb");
+    case.plant.until("the change is staged", |_| Path::new(&staged).exists()).await?;
+    std::fs::write(case.plant.data_dir.join(VIEW), "{\"edited\": true}")?;
+    case.plant.sim.run(Command::Unlock { kind: Kind::Projects }).await?;
+    let attempt = case.plant.ended(&commit, "failed").await?;
+    assert_eq!(kinds(&attempt), ["changed_underneath"], "{attempt:#}");
+    assert_eq!(case.live()?, "{\"edited\": true}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_lock_is_waited_for_and_named() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    let lock = Command::Lock { kind: Kind::Projects, actor: "api-token:other:10.0.0.9".into(), hold_ms: 60_000 };
+    case.plant.sim.run(lock).await?;
+    let attempt = case.change("failed").await?;
+    assert_eq!(kinds(&attempt), ["lock_held"], "{attempt:#}");
+    assert!(attempt["failures"][0]["message"].as_str().is_some_and(|m| m.contains("other")));
+    case.runs(1)?;
+    case.plant.sim.run(Command::Unlock { kind: Kind::Projects }).await?;
+    case.plant.cluster.ctl(&["get", "gateways"]).await?;
+    case.change("applied").await?;
+    case.runs(3)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_stolen_under_the_commit_brings_the_old_files_back() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    let body = r#"{"timestamp":1,"remaining":50,"actor":"api-token:thief:10.0.0.9"}"#;
+    // The first look is the preflight's, the second the one before the commit.
+    let fault: Fault = serde_json::from_value(json!({
+        "path": "/data/api/v1/scan-lock/projects", "method": "GET", "skip": 2, "times": 1,
+        "what": {"answer": {"code": 200, "body": body}},
+    }))?;
+    case.plant.sim.run(Command::Fault { fault }).await?;
+    let attempt = case.change("rolledBack").await?;
+    assert_eq!(kinds(&attempt), ["lock_lost"], "{attempt:#}");
+    case.runs(1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_load_brings_the_old_files_back_and_is_not_retried() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    let view = "line/com.inductiveautomation.perspective/views/main".to_owned();
+    case.plant.sim.run(Command::Refuse { resource: view }).await?;
+    let attempt = case.change("rolledBack").await?;
+    assert_eq!(kinds(&attempt), ["not_loaded"], "{attempt:#}");
+    assert!(!attempt["snapshot"].as_str().unwrap_or_default().is_empty());
+    case.runs(1)?;
+    let status = case.plant.status().await?;
+    assert_eq!(status["state"], "RolledBack");
+    assert_eq!(status["applied"]["generation"], 1, "applied is what is there");
+    let scans = case.plant.sim.scans().len();
+    case.plant.sim.run(Command::ClearRefusals).await?;
+    case.change("applied").await?;
+    case.runs(3)?;
+    // The failed change was not tried again in between: one probe and one scan of the new one.
+    assert!(case.plant.sim.scans().len() <= scans + 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_that_never_ends_is_told_as_inconsistent_with_the_old_files() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    let files = case.next();
+    let commit = case.plant.commit(&files)?;
+    // The preflight's own scan must end, so the gateway gets stuck once the files are staged.
+    case.plant.sim.run(Command::Lock { kind: Kind::Projects, actor: "x".into(), hold_ms: 60_000 }).await?;
+    case.plant.follow(&commit).await?;
+    let staged = case.plant.agent_dir.join("state/manifest-next.pb");
+    case.plant.until("the change is staged", |_| staged.exists()).await?;
+    case.plant.sim.set(|knobs| knobs.scan.outcome = ScanOutcome::Never);
+    case.plant.sim.run(Command::Unlock { kind: Kind::Projects }).await?;
+    let attempt = case.plant.ended(&commit, "inconsistent").await?;
+    assert_eq!(kinds(&attempt), ["scan_timeout", "restore_failed"], "{attempt:#}");
+    case.runs(1)?;
+    let status = case.plant.status().await?;
+    assert_eq!(status["state"], "Inconsistent");
+    assert_eq!(status["applied"]["generation"], 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_whose_clock_is_an_hour_off_is_compared_with_itself() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    case.plant.sim.set(|knobs| knobs.clock_skew_ms = -3_600_000);
+    case.change("applied").await?;
+    case.plant.sim.set(|knobs| knobs.clock_skew_ms = 3_600_000);
+    case.change("applied").await?;
+    case.runs(3)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_probe_restores_and_an_unknown_health_is_kept() -> anyhow::Result<()> {
+    let probe = "  rollback: {onUnhealthy: true}\n";
+    let mut case = Case::new(probe).await?;
+    // 503 where the health is asked for: unknown, so the new files stay and it is said.
+    let fault: Fault = serde_json::from_value(json!({
+        "path": "/data/api/v1/modules/healthy", "method": "GET", "skip": 1,
+        "what": {"status": {"code": 500}},
+    }))?;
+    case.plant.sim.run(Command::Fault { fault }).await?;
+    let attempt = case.change("applied").await?;
+    assert!(noticed(&attempt, "health_unknown"), "{attempt:#}");
+    case.runs(2)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_told_and_by_policy_put_back() -> anyhow::Result<()> {
+    let mut case = Case::new("  drift: restore\n").await?;
+    case.runs(1)?;
+    std::fs::write(case.plant.data_dir.join(VIEW), "{\"edited\": true}")?;
+    case.plant.until("the edit is put back", |status| {
+        let last = &status["history"][0];
+        last["trigger"].as_str().is_some_and(|t| t.starts_with("drift")) && last["result"] == "applied"
+    }).await?;
+    case.runs(1)?;
+    assert!(case.text == 1);
+    Ok(())
+}
