@@ -19,12 +19,15 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use millwright_coordinator_domain::render::{RenderError, RenderSpec, render};
 use millwright_model::{
     digest::{Digest, GitId},
     id::Name,
     manifest::Manifest,
     resource::RefSpec,
+};
+use millwright_render::{
+    render::{Engine, RenderError},
+    spec::RenderSpec,
 };
 use tokio::sync::Semaphore;
 
@@ -37,8 +40,8 @@ use self::{
 
 /// Blocking jobs (fetches, renders, reads) at a time: disk and CPU, not memory, are the limit.
 const JOBS_MAX: usize = 4;
-/// Manifests kept in memory. A fleet runs one or two commits at a time.
-const MANIFESTS_MAX: usize = 256;
+/// Manifests kept in memory: two of each gateway of a large company. They share what is equal.
+const MANIFESTS_MAX: usize = 4096;
 
 /// Why content cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +102,8 @@ struct Inner {
     trees: Trees,
     blobs: Blobs,
     manifests: Mutex<Manifests>,
+    /// One render at a time: what they share is worth more than a second core.
+    engine: Mutex<Engine>,
     jobs: Semaphore,
     /// One search for a commit at a time and repository.
     searches: Mutex<BTreeMap<Name, Arc<Semaphore>>>,
@@ -120,8 +125,9 @@ impl Content {
                 mirrors: Mutex::default(),
                 index: Index::open(&dir.join("index")),
                 trees: Trees::default(),
-                blobs: Blobs::default(),
+                blobs: Blobs::open(dir.join("made"))?,
                 manifests: Mutex::default(),
+                engine: Mutex::default(),
                 jobs: Semaphore::new(JOBS_MAX),
                 searches: Mutex::default(),
             }),
@@ -245,7 +251,18 @@ impl Content {
                 index: &inner.index,
                 blobs: &inner.blobs,
             };
-            let manifest = Arc::new(render(&source, &spec)?);
+            let rendered = {
+                let mut engine = inner.engine.lock().expect("nothing panics while holding it");
+                engine.render(&spec, &source)?
+            };
+            for made in &rendered.made {
+                let failed = |error: std::io::Error| RenderError::Content(error.to_string());
+                inner.blobs.keep(made).map_err(failed)?;
+            }
+            for warning in &rendered.warnings {
+                tracing::warn!(profile = %spec.profile, "{}", warning.0);
+            }
+            let manifest = Arc::new(rendered.manifest);
             content.manifests().keep(key, Arc::clone(&manifest));
             Ok(manifest)
         })

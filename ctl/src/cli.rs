@@ -8,7 +8,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 use crate::{
     command::{
-        agent, apply, cluster, completion, config, context, delete, describe, explain, get, login,
+        agent, apply, cluster, completion, config, context, delete, describe, explain, get, lint, login,
         man, rollout, schema, status, token, version,
     },
     complete,
@@ -110,6 +110,8 @@ pub enum Command {
     /// Rollouts: list, status, watch.
     #[command(subcommand, alias = "rollouts", after_help = rollout::EXAMPLES)]
     Rollout(rollout::Command),
+    /// What is wrong with resources and the files that they map, without a cluster.
+    Lint(lint::Args),
     /// What a kind or a field of it means.
     Explain(explain::Args),
     /// JSON Schema of a kind.

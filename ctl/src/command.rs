@@ -10,6 +10,7 @@ pub mod delete;
 pub mod describe;
 pub mod explain;
 pub mod get;
+pub mod lint;
 pub mod login;
 pub mod man;
 pub mod rollout;
@@ -61,6 +62,7 @@ pub async fn run(cli: Cli, origins: Origins) -> Result<()> {
         Command::Apply(args) => apply::run(global, args).await,
         Command::Delete(args) => delete::run(global, args).await,
         Command::Rollout(command) => rollout::run(global, command).await,
+        Command::Lint(args) => lint::run(global, args),
         Command::Explain(args) => explain::run(global, args),
         Command::Schema(args) => schema::run(global, args),
         Command::Token(command) => token::run(global, command).await,

@@ -110,14 +110,16 @@ fn dependencies(package: &str) -> BTreeSet<String> {
 
 #[test]
 fn pure_crates_depend_on_the_model_and_pure_libraries_only() {
-    let pure = ["millwright-model", "serde", "serde_json", "thiserror"];
+    let pure = ["millwright-model", "millwright-render", "serde", "serde_json", "thiserror"];
     for package in ["millwright-coordinator-domain", "millwright-agent-domain"] {
         for dependency in dependencies(package) {
             assert!(pure.contains(&dependency.as_str()), "{package} depends on {dependency}");
         }
     }
     let banned = ["tokio", "tonic", "prost", "rustls", "rand", "reqwest"];
-    assert!(dependencies("millwright-model").iter().all(|d| !banned.contains(&d.as_str())));
+    for package in ["millwright-model", "millwright-render"] {
+        assert!(dependencies(package).iter().all(|d| !banned.contains(&d.as_str())), "{package}");
+    }
 }
 
 #[test]

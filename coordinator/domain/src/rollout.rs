@@ -11,7 +11,7 @@ use millwright_model::{
 use crate::{
     State,
     command::{AdvanceRollout, Body, Finish, PlanStage},
-    render::{RenderError, RenderSpec, render_spec},
+    render::{RenderError, RenderSpec, spec_of},
     state::{MemberState, Rollout, RolloutPhase},
 };
 
@@ -98,7 +98,7 @@ fn wanted_of(state: &State, name: &Name) -> Option<PlanRequest> {
         // A gateway that no stage selects is shown as unassigned; it never goes unstaged.
         let Some(stage) = stage.and_then(|stage| u32::try_from(stage).ok()) else { continue };
         let Some(profile) = state.profile_of(gateway) else { continue };
-        let render = render_spec(gateway, profile, &fleet.spec.repository, release.commit);
+        let render = spec_of(state, fleet, gateway, profile, release);
         members.push(WantedMember { gateway: gateway.metadata.name.clone(), stage, render });
     }
     (!members.is_empty()).then(|| PlanRequest {

@@ -116,7 +116,7 @@ impl AgentService for AgentApi {
         let published = self.shared.consensus.state();
         let manifest = self.manifest(&published.state, &gateway).await?;
         // An agent gets the files of its own gateway and no others.
-        let allowed: BTreeSet<Digest> = manifest.files().iter().map(|file| file.digest).collect();
+        let allowed: BTreeSet<Digest> = manifest.entries().map(|file| file.digest).collect();
         if let Some(other) = digests.iter().find(|digest| !allowed.contains(digest)) {
             return Err(Status::permission_denied(format!("{other} is no file of {gateway}")));
         }
@@ -139,7 +139,7 @@ fn parts(manifest: &Manifest, base: Option<&Manifest>) -> Vec<agent::ManifestPar
                 delta.upserted.into_iter().map(Into::into).collect(),
             )
         }
-        None => (Vec::new(), manifest.files().iter().cloned().map(Into::into).collect()),
+        None => (Vec::new(), manifest.entries().map(Into::into).collect()),
     };
     let mut parts =
         vec![agent::ManifestPart { delta: base.is_some(), removed, files: Vec::new(), roots }];

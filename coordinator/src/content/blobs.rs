@@ -2,11 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
 use millwright_model::digest::{Digest, GitId};
 use millwright_proto::agent::{Chunk, FetchBatch};
+use millwright_render::render::Made;
 
 use zstd::bulk::Compressor;
 
@@ -26,16 +28,20 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// Where a blob is.
 #[derive(Debug, Clone)]
-struct Place {
-    mirror: Arc<Mirror>,
-    id: GitId,
-    size: u64,
+enum Place {
+    /// In git.
+    Git { mirror: Arc<Mirror>, id: GitId, size: u64 },
+    /// Made by a render, in the folder of such files.
+    Made { size: u64 },
 }
 
 /// Places of all blobs that some rendered manifest names.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Blobs {
     places: Mutex<BTreeMap<Digest, Place>>,
+    /// Files that renders made, by digest. Emptied at each start, since they are made again when a
+    /// manifest is.
+    made: PathBuf,
 }
 
 /// How far a request has been answered, and what is worth keeping from one blob to the next.
@@ -93,23 +99,52 @@ impl Cursor {
 }
 
 impl Blobs {
+    /// Begins with an empty folder.
+    pub fn open(made: PathBuf) -> std::io::Result<Self> {
+        if made.exists() {
+            std::fs::remove_dir_all(&made)?;
+        }
+        std::fs::create_dir_all(&made)?;
+        Ok(Self { places: Mutex::default(), made })
+    }
+
+    fn places(&self) -> std::sync::MutexGuard<'_, BTreeMap<Digest, Place>> {
+        self.places.lock().expect("nothing panics while holding it")
+    }
+
     /// Remembers where a digest is.
     pub fn learn(&self, digest: Digest, mirror: &Arc<Mirror>, id: GitId, size: u64) {
-        let mut places = self.places.lock().expect("nothing panics while holding it");
-        places.entry(digest).or_insert_with(|| Place { mirror: Arc::clone(mirror), id, size });
+        let place = || Place::Git { mirror: Arc::clone(mirror), id, size };
+        self.places().entry(digest).or_insert_with(place);
+    }
+
+    /// Keeps a file that a render made; equal ones once.
+    pub fn keep(&self, made: &Made) -> std::io::Result<()> {
+        let digest = made.node.digest;
+        if self.places().contains_key(&digest) {
+            return Ok(());
+        }
+        let path = self.made.join(digest.to_string());
+        let half = path.with_extension("half");
+        std::fs::write(&half, &made.content)?;
+        std::fs::rename(&half, &path)?;
+        self.places().insert(digest, Place::Made { size: made.node.size });
+        Ok(())
     }
 
     fn read(&self, cursor: &mut Cursor, digest: Digest) -> Result<Vec<u8>, ContentFailed> {
-        let place =
-            self.places.lock().expect("nothing panics while holding it").get(&digest).cloned();
-        let place = place.ok_or_else(|| MirrorFailed::Object {
-            id: digest.to_string(),
-            why: "no manifest of this node names it".to_owned(),
-        })?;
-        let bytes = cursor.reader(&place.mirror).read(place.id)?;
-        if bytes.len() as u64 != place.size {
-            let why = "the object has another size than before".to_owned();
-            return Err(MirrorFailed::Object { id: place.id.to_string(), why }.into());
+        let failed = |why: String| MirrorFailed::Object { id: digest.to_string(), why };
+        let place = self.places().get(&digest).cloned();
+        let place = place.ok_or_else(|| failed("no manifest of this node names it".to_owned()))?;
+        let (bytes, size) = match place {
+            Place::Git { mirror, id, size } => (cursor.reader(&mirror).read(id)?, size),
+            Place::Made { size } => {
+                let read = std::fs::read(self.made.join(digest.to_string()));
+                (read.map_err(|error| failed(error.to_string()))?, size)
+            }
+        };
+        if bytes.len() as u64 != size {
+            return Err(failed("it has another size than before".to_owned()).into());
         }
         Ok(bytes)
     }

@@ -2,12 +2,14 @@
 //! running rollout stay.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{Mutex, atomic::AtomicBool},
 };
 
 use gix::remote::Direction;
 use millwright_model::{digest::GitId, resource::RefSpec, template::nearest, time::Timestamp};
+use millwright_render::render::FileKind;
 
 /// Why a repository cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +59,14 @@ pub struct Mirror {
     repository: gix::ThreadSafeRepository,
     /// One fetch at a time.
     fetching: Mutex<()>,
+    /// Answers of [`Mirror::changed_at`].
+    changed: Mutex<BTreeMap<(GitId, String), i64>>,
 }
+
+/// Commits that a search for the last change of a path looks at: some years of a busy repository.
+const HISTORY_MAX: usize = 10_000;
+/// Answers kept.
+const CHANGED_MAX: usize = 65_536;
 
 impl std::fmt::Debug for Mirror {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -109,6 +118,7 @@ impl Mirror {
             url: url.to_owned(),
             repository: repository.into_sync(),
             fetching: Mutex::new(()),
+            changed: Mutex::default(),
         })
     }
 
@@ -205,7 +215,7 @@ impl Mirror {
             let entry = root.lookup_entry_by_path(source).map_err(|e| failed(&e))?;
             let Some(entry) = entry else { return Ok(Vec::new()) };
             if !entry.mode().is_tree() {
-                let kind = FileKind::of(entry.mode());
+                let kind = kind_of(entry.mode());
                 return Ok(vec![(String::new(), from_git(entry.object_id().as_ref()), kind)]);
             }
             entry.object().map_err(|e| failed(&e))?.into_tree()
@@ -216,11 +226,43 @@ impl Mirror {
             .filter(|record| !record.mode.is_tree())
             .map(|record| {
                 let path = record.filepath.to_string();
-                (path, from_git(record.oid.as_ref()), FileKind::of(record.mode))
+                (path, from_git(record.oid.as_ref()), kind_of(record.mode))
             })
             .collect();
         files.sort();
         Ok(files)
+    }
+
+    /// When the newest commit was authored, along first parents, that changed a path: seconds since
+    /// 1970. Beyond a bound of history, when the oldest commit looked at was.
+    pub fn changed_at(&self, commit: GitId, path: &str) -> Result<i64, MirrorFailed> {
+        let known = |id: GitId| {
+            let changed = self.changed.lock().expect("nothing panics while holding it");
+            changed.get(&(id, path.to_owned())).copied()
+        };
+        let repository = self.local();
+        let mut at = commit;
+        let mut here = entry_at(&repository, at, path)?;
+        let mut seconds = None;
+        for _ in 0..HISTORY_MAX {
+            if let Some(answer) = known(at) {
+                seconds = Some(answer);
+                break;
+            }
+            let Some(parent) = here.parent else { break };
+            let above = entry_at(&repository, parent, path)?;
+            if above.entry != here.entry {
+                break;
+            }
+            (at, here) = (parent, above);
+        }
+        let seconds = seconds.unwrap_or(here.authored);
+        let mut changed = self.changed.lock().expect("nothing panics while holding it");
+        if changed.len() >= CHANGED_MAX {
+            changed.clear();
+        }
+        changed.insert((commit, path.to_owned()), seconds);
+        Ok(seconds)
     }
 
     /// A reader of blobs; one per thread and job.
@@ -251,31 +293,44 @@ impl BlobReader {
     }
 }
 
-/// What git says a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FileKind {
-    /// A plain file.
-    Plain,
-    /// An executable file.
-    Executable,
-    /// A symbolic link.
-    Link,
-    /// A submodule.
-    Submodule,
+fn kind_of(mode: gix::objs::tree::EntryMode) -> FileKind {
+    if mode.is_link() {
+        FileKind::Link
+    } else if mode.is_commit() {
+        FileKind::Submodule
+    } else if mode.is_executable() {
+        FileKind::Executable
+    } else {
+        FileKind::Plain
+    }
 }
 
-impl FileKind {
-    fn of(mode: gix::objs::tree::EntryMode) -> Self {
-        if mode.is_link() {
-            FileKind::Link
-        } else if mode.is_commit() {
-            FileKind::Submodule
-        } else if mode.is_executable() {
-            FileKind::Executable
-        } else {
-            FileKind::Plain
-        }
-    }
+/// What a commit has at a path, and where it comes from.
+struct EntryAt {
+    entry: Option<gix::ObjectId>,
+    authored: i64,
+    parent: Option<GitId>,
+}
+
+fn entry_at(
+    repository: &gix::Repository,
+    commit: GitId,
+    path: &str,
+) -> Result<EntryAt, MirrorFailed> {
+    let failed = |error: &dyn std::error::Error| MirrorFailed::Object {
+        id: commit.to_string(),
+        why: chain(error),
+    };
+    let commit = repository.find_commit(to_git(commit)).map_err(|e| failed(&e))?;
+    let authored = commit.author().map_err(|e| failed(&e))?.time().map_err(|e| failed(&e))?.seconds;
+    let tree = commit.tree().map_err(|e| failed(&e))?;
+    let entry = if path.is_empty() {
+        Some(tree.id)
+    } else {
+        tree.lookup_entry_by_path(path).map_err(|e| failed(&e))?.map(|e| e.object_id())
+    };
+    let parent = commit.parent_ids().next().map(|id| from_git(id.as_ref()));
+    Ok(EntryAt { entry, authored, parent })
 }
 
 fn names(repository: &gix::Repository, folder: &str) -> Vec<String> {

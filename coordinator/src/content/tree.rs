@@ -5,13 +5,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use millwright_coordinator_domain::render::{RenderError, TreeFile, TreeSource};
 use millwright_model::digest::{Digest, GitId};
+use millwright_render::render::{FileKind, RenderError, Source, SourceFile};
 
 use super::{
     blobs::Blobs,
     index::Index,
-    mirror::{FileKind, Mirror},
+    mirror::{BlobReader, Mirror},
 };
 
 /// Listings kept: a few sources of a few commits.
@@ -24,15 +24,15 @@ type Key = (GitId, String);
 /// Listings by commit and source.
 #[derive(Debug, Default)]
 pub struct Trees {
-    kept: Mutex<(BTreeMap<Key, Arc<[TreeFile]>>, VecDeque<Key>)>,
+    kept: Mutex<(BTreeMap<Key, Arc<[SourceFile]>>, VecDeque<Key>)>,
 }
 
 impl Trees {
-    fn get(&self, key: &Key) -> Option<Arc<[TreeFile]>> {
+    fn get(&self, key: &Key) -> Option<Arc<[SourceFile]>> {
         self.kept.lock().expect("nothing panics while holding it").0.get(key).cloned()
     }
 
-    fn keep(&self, key: Key, listing: Arc<[TreeFile]>) {
+    fn keep(&self, key: Key, listing: Arc<[SourceFile]>) {
         let mut kept = self.kept.lock().expect("nothing panics while holding it");
         kept.1.push_back(key.clone());
         kept.0.insert(key, listing);
@@ -63,8 +63,8 @@ fn content(error: impl ToString) -> RenderError {
     RenderError::Content(error.to_string())
 }
 
-impl TreeSource for CommitTree<'_> {
-    fn list(&self, source: &str) -> Result<Arc<[TreeFile]>, RenderError> {
+impl Source for CommitTree<'_> {
+    fn list(&self, source: &str) -> Result<Arc<[SourceFile]>, RenderError> {
         let key = (self.commit, source.to_owned());
         if let Some(listing) = self.trees.get(&key) {
             return Ok(listing);
@@ -73,37 +73,55 @@ impl TreeSource for CommitTree<'_> {
         let (mut fresh, mut found) = (Vec::new(), Vec::with_capacity(files.len()));
         let reader = self.mirror.reader();
         for (relative, id, kind) in files {
-            let shown = || format!("{source}/{relative}");
+            let mut file = SourceFile { relative, id, kind, digest: Digest::default(), size: 0 };
             match kind {
-                FileKind::Plain | FileKind::Executable => {}
-                FileKind::Link => {
-                    return Err(content(format!("{} is a symbolic link: refused", shown())));
-                }
-                FileKind::Submodule => {
-                    return Err(content(format!("{} is a submodule: refused", shown())));
+                FileKind::Link | FileKind::Submodule | FileKind::LfsPointer => {}
+                FileKind::Plain | FileKind::Executable => {
+                    self.measure(&reader, &mut file, &mut fresh)?;
                 }
             }
-            let (digest, size) = if let Some(known) = self.index.get(id) {
-                known
-            } else {
-                let bytes = reader.read(id).map_err(content)?;
-                if bytes.starts_with(LFS_POINTER) {
-                    let message = "is a Git LFS pointer: its content is not in git";
-                    return Err(content(format!("{} {message}", shown())));
-                }
-                let known = (Digest::of(&bytes), bytes.len() as u64);
-                fresh.push((id, known.0, known.1));
-                known
-            };
-            self.blobs.learn(digest, self.mirror, id, size);
-            let executable = kind == FileKind::Executable;
-            found.push(TreeFile { relative, digest, size, executable });
+            found.push(file);
         }
         if !fresh.is_empty() {
             self.index.put(&fresh);
         }
-        let listing: Arc<[TreeFile]> = found.into();
+        let listing: Arc<[SourceFile]> = found.into();
         self.trees.keep(key, Arc::clone(&listing));
         Ok(listing)
+    }
+
+    fn read(&self, id: GitId) -> Result<Arc<[u8]>, RenderError> {
+        Ok(self.mirror.reader().read(id).map_err(content)?.into())
+    }
+
+    fn changed_at(&self, path: &str) -> Result<i64, RenderError> {
+        self.mirror.changed_at(self.commit, path).map_err(content)
+    }
+}
+
+impl CommitTree<'_> {
+    /// Digest and size of a file: from the index, or from its content, once.
+    fn measure(
+        &self,
+        reader: &BlobReader,
+        file: &mut SourceFile,
+        fresh: &mut Vec<(GitId, Digest, u64)>,
+    ) -> Result<(), RenderError> {
+        let known = if let Some(known) = self.index.get(file.id) {
+            known
+        } else {
+            let bytes = reader.read(file.id).map_err(content)?;
+            if bytes.starts_with(LFS_POINTER) {
+                // Never in the index, so that it is recognised each time.
+                file.kind = FileKind::LfsPointer;
+                return Ok(());
+            }
+            let known = (Digest::of(&bytes), bytes.len() as u64);
+            fresh.push((file.id, known.0, known.1));
+            known
+        };
+        (file.digest, file.size) = known;
+        self.blobs.learn(file.digest, self.mirror, file.id, file.size);
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! `millctl apply`: sends resources, then waits for the rollouts that the change causes.
 
 mod concern;
-mod source;
+pub(super) mod source;
 
 use std::{collections::BTreeSet, path::PathBuf};
 

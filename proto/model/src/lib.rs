@@ -16,6 +16,7 @@ pub mod policy;
 pub mod report;
 pub mod resource;
 pub mod selector;
+pub mod size;
 pub mod template;
 pub mod time;
 pub mod words;

@@ -1,14 +1,20 @@
 //! Every file that a gateway shall have under its managed roots. The digest of a manifest covers
 //! every path, content digest, size and mode, so two nodes that render alike prove it by 32 bytes.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+mod tree;
 
-use crate::{
-    digest::Digest,
-    path::{InvalidPath, ManagedPath, case_collisions},
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
 };
 
-const MAGIC: &[u8] = b"millwright-manifest-1\n";
+pub use self::tree::{Change, Difference, Dir, Entry, FileNode};
+use crate::{
+    digest::Digest,
+    path::{InvalidPath, ManagedPath},
+};
+
+const MAGIC: &[u8] = b"millwright-manifest-2\n";
 
 /// One file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,40 +55,62 @@ pub struct ManifestDelta {
     pub upserted: Vec<FileEntry>,
 }
 
-/// Sorted, checked files with their digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Checked files with their digest. Cheap to clone: manifests share the directories on which they
+/// agree.
+#[derive(Debug)]
 pub struct Manifest {
-    roots: Vec<ManagedPath>,
-    files: Vec<FileEntry>,
+    roots: Arc<[ManagedPath]>,
+    tree: Arc<Dir>,
     digest: Digest,
+    /// Made when it is asked for.
+    flat: OnceLock<Vec<FileEntry>>,
 }
 
+impl Clone for Manifest {
+    /// Without the flat list: a copy that is kept costs what its own directories cost.
+    fn clone(&self) -> Self {
+        Self::of(Arc::clone(&self.roots), Arc::clone(&self.tree), self.digest)
+    }
+}
+
+impl PartialEq for Manifest {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for Manifest {}
+
 impl Manifest {
-    /// Sorts and checks.
-    pub fn new(
-        mut roots: Vec<ManagedPath>,
-        mut files: Vec<FileEntry>,
-    ) -> Result<Self, InvalidManifest> {
-        roots.sort();
-        roots.dedup();
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        if let Some(pair) = files.windows(2).find(|pair| pair[0].path == pair[1].path) {
-            return Err(InvalidManifest::Duplicate(pair[0].path.clone()));
-        }
-        if let Some((a, b)) = case_collisions(files.iter().map(|file| &file.path)).pop() {
-            return Err(InvalidManifest::Collision(a, b));
-        }
-        for file in &files {
-            let mut above = file.path.parent();
-            while let Some(dir) = above {
-                if find(&files, &dir).is_some() {
-                    return Err(InvalidManifest::FileAsDirectory(dir, file.path.clone()));
-                }
-                above = dir.parent();
+    fn of(roots: Arc<[ManagedPath]>, tree: Arc<Dir>, digest: Digest) -> Self {
+        Self { roots, tree, digest, flat: OnceLock::new() }
+    }
+
+    /// Checks and takes files in any order.
+    pub fn new(roots: Vec<ManagedPath>, files: Vec<FileEntry>) -> Result<Self, InvalidManifest> {
+        let mut nodes = BTreeMap::new();
+        for FileEntry { path, digest, size, mode } in files {
+            if let Some(path) =
+                nodes.insert(path.clone(), FileNode { digest, size, mode }).map(|_| path)
+            {
+                return Err(InvalidManifest::Duplicate(path));
             }
         }
-        let digest = canonical_digest(&roots, &files);
-        Ok(Self { roots, files, digest })
+        Ok(Self::from_tree(roots, Dir::collect(&nodes)?))
+    }
+
+    /// Takes a checked tree, whose root is the data directory.
+    pub fn from_tree(mut roots: Vec<ManagedPath>, tree: Arc<Dir>) -> Self {
+        roots.sort();
+        roots.dedup();
+        let mut hasher = blake3::Hasher::new();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_be_bytes();
+        hasher.update(MAGIC).update(&count(roots.len()));
+        for root in &roots {
+            hasher.update(&count(root.as_str().len())).update(root.as_str().as_bytes());
+        }
+        hasher.update(tree.digest().as_bytes());
+        Self::of(roots.into(), tree, Digest(*hasher.finalize().as_bytes()))
     }
 
     /// Managed roots, sorted.
@@ -90,48 +118,57 @@ impl Manifest {
         &self.roots
     }
 
-    /// Files, sorted by path.
-    pub fn files(&self) -> &[FileEntry] {
-        &self.files
+    /// The files as directories.
+    pub fn tree(&self) -> &Arc<Dir> {
+        &self.tree
     }
 
-    /// BLAKE3 of the canonical bytes.
+    /// Files, sorted by path. Kept once it was made; see [`Manifest::entries`].
+    pub fn files(&self) -> &[FileEntry] {
+        self.flat.get_or_init(|| self.entries().collect())
+    }
+
+    /// Files, sorted by path, made for this one use.
+    pub fn entries(&self) -> impl Iterator<Item = FileEntry> + use<> {
+        self.tree.walk().into_iter().map(|(path, file)| file.at(valid(&path)))
+    }
+
+    /// BLAKE3 that covers the roots and every path, content digest, size and mode.
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
     /// The file at a path.
-    pub fn get(&self, path: &ManagedPath) -> Option<&FileEntry> {
-        find(&self.files, path)
+    pub fn get(&self, path: &ManagedPath) -> Option<FileEntry> {
+        match self.tree.get(path.as_str())? {
+            Entry::File(file) => Some(file.at(path.clone())),
+            Entry::Dir(_) => None,
+        }
+    }
+
+    /// Number of files.
+    pub fn count(&self) -> u64 {
+        self.tree.files()
     }
 
     /// Sum of the sizes.
     pub fn total_bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.size).sum()
+        self.tree.bytes()
     }
 
-    /// What turns `base` into this.
+    /// What turns `base` into this. Costs what differs, not what is there.
     pub fn diff(&self, base: &Manifest) -> ManifestDelta {
         let mut delta = ManifestDelta::default();
-        let (mut new, mut old) = (self.files.iter().peekable(), base.files.iter().peekable());
-        loop {
-            let order = match (new.peek(), old.peek()) {
-                (None, None) => return delta,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(n), Some(o)) => n.path.cmp(&o.path),
-            };
-            match order {
-                Ordering::Less => delta.upserted.extend(new.next().cloned()),
-                Ordering::Greater => delta.removed.extend(old.next().map(|file| file.path.clone())),
-                Ordering::Equal => {
-                    let (n, o) = (new.next(), old.next());
-                    if n != o {
-                        delta.upserted.extend(n.cloned());
-                    }
-                }
+        for (path, new, old) in self.tree.diff(&base.tree) {
+            match (new, old) {
+                (Some(new), _) => delta.upserted.push(new.at(valid(&path))),
+                (None, Some(_)) => delta.removed.push(valid(&path)),
+                (None, None) => {}
             }
         }
+        delta.upserted.sort_by(|a, b| a.path.cmp(&b.path));
+        delta.removed.sort();
+        delta
     }
 
     /// This manifest with a difference applied.
@@ -140,37 +177,18 @@ impl Manifest {
         delta: ManifestDelta,
         roots: Vec<ManagedPath>,
     ) -> Result<Manifest, InvalidManifest> {
-        let mut files: BTreeMap<ManagedPath, FileEntry> =
-            self.files.iter().map(|file| (file.path.clone(), file.clone())).collect();
-        for path in &delta.removed {
-            files.remove(path);
-        }
-        files.extend(delta.upserted.into_iter().map(|file| (file.path.clone(), file)));
-        Manifest::new(roots, files.into_values().collect())
+        let removed = delta.removed.into_iter().map(|path| (path, None));
+        let upserted = delta.upserted.into_iter().map(|file| {
+            let FileEntry { path, digest, size, mode } = file;
+            (path, Some(FileNode { digest, size, mode }))
+        });
+        let changes: Vec<Change> = removed.chain(upserted).collect();
+        Ok(Self::from_tree(roots, self.tree.apply(&changes)?))
     }
 }
 
-fn find<'a>(files: &'a [FileEntry], path: &ManagedPath) -> Option<&'a FileEntry> {
-    files.binary_search_by(|file| file.path.cmp(path)).ok().map(|at| &files[at])
-}
-
-fn canonical_digest(roots: &[ManagedPath], files: &[FileEntry]) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_be_bytes();
-    let text = |hasher: &mut blake3::Hasher, text: &str| {
-        hasher.update(&count(text.len())).update(text.as_bytes());
-    };
-    hasher.update(MAGIC).update(&count(roots.len()));
-    for root in roots {
-        text(&mut hasher, root.as_str());
-    }
-    hasher.update(&count(files.len()));
-    for file in files {
-        text(&mut hasher, file.path.as_str());
-        hasher.update(file.digest.as_bytes());
-        hasher.update(&file.size.to_be_bytes()).update(&file.mode.to_be_bytes());
-    }
-    Digest(*hasher.finalize().as_bytes())
+fn valid(path: &str) -> ManagedPath {
+    ManagedPath::parse(path).expect("it was a managed path when it came into the tree")
 }
 
 #[cfg(test)]
@@ -189,7 +207,15 @@ mod tests {
         assert!(Manifest::new(vec![], vec![entry("a", 1), entry("a", 2)]).is_err());
         assert!(Manifest::new(vec![], vec![entry("a", 1), entry("A", 2)]).is_err());
         assert!(Manifest::new(vec![], vec![entry("a", 1), entry("a/b", 2)]).is_err());
-        assert!(Manifest::new(vec![], vec![entry("a.b", 1), entry("a/b", 2)]).is_ok());
+        assert!(Manifest::new(vec![], vec![entry("x/a/b", 1), entry("x/A/c", 2)]).is_err());
+        let manifest = Manifest::new(vec![], vec![entry("a/b", 1), entry("a.b", 2)]).unwrap();
+        assert_eq!(manifest.files()[0].path.as_str(), "a.b");
+        assert_eq!((manifest.count(), manifest.total_bytes()), (2, 2));
+        assert!(manifest.get(&ManagedPath::parse("a").unwrap()).is_none());
+        // A file in the place of a directory, in one step.
+        let other = Manifest::new(vec![], vec![entry("a", 1), entry("a.b", 2)]).unwrap();
+        assert_eq!(manifest.patched(other.diff(&manifest), vec![]).unwrap(), other);
+        assert_eq!(other.patched(manifest.diff(&other), vec![]).unwrap(), manifest);
     }
 
     #[test]
@@ -198,22 +224,27 @@ mod tests {
         let manifest = Manifest::new(vec![root], vec![entry("projects/p/a", 1)]).unwrap();
         assert_eq!(
             manifest.digest().to_string(),
-            "585e209506cbe46c375e9c540c1b8471086085de893830d85d1ebba49578a863"
+            "f37fc4abc6c7158e062aaf8e5472a0394b5c2fef6006e324dfb56df1ed507a10"
         );
     }
 
     proptest! {
         #[test]
         fn a_difference_applied_gives_the_target(
-            a in proptest::collection::btree_map("[a-d]{1,3}", 0_u8..4, 0..12),
-            b in proptest::collection::btree_map("[a-d]{1,3}", 0_u8..4, 0..12),
+            a in proptest::collection::btree_map("[a-c]{1,2}(/[a-c]{1,2}){0,3}", 0_u8..4, 0..12),
+            b in proptest::collection::btree_map("[a-c]{1,2}(/[a-c]{1,2}){0,3}", 0_u8..4, 0..12),
         ) {
             let build = |m: &BTreeMap<String, u8>| {
-                Manifest::new(vec![], m.iter().map(|(p, c)| entry(p, *c)).collect()).unwrap()
+                let files = m.iter().map(|(p, c)| entry(p, *c)).collect();
+                let contradicts = m.keys().any(|p| m.keys().any(|q| q.starts_with(&format!("{p}/"))));
+                let made = Manifest::new(vec![], files);
+                assert_eq!(made.is_err(), contradicts);
+                made.ok()
             };
-            let (a, b) = (build(&a), build(&b));
+            let (Some(a), Some(b)) = (build(&a), build(&b)) else { return Ok(()) };
             let patched = a.patched(b.diff(&a), vec![]).unwrap();
             prop_assert_eq!(patched.digest(), b.digest());
+            prop_assert_eq!(patched.files(), b.files());
         }
     }
 }

@@ -100,8 +100,16 @@ impl ManagedPath {
 
     /// Equal for paths that one platform or another takes for the same: NFC, lower case.
     pub fn case_key(&self) -> String {
-        self.0.nfc().collect::<String>().to_lowercase().nfc().collect()
+        case_key(&self.0)
     }
+}
+
+/// Equal for texts that one platform or another takes for the same name.
+pub(crate) fn case_key(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    text.nfc().collect::<String>().to_lowercase().nfc().collect()
 }
 
 impl fmt::Display for ManagedPath {

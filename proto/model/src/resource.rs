@@ -3,6 +3,7 @@
 
 mod kind;
 mod parse;
+mod profile;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -13,12 +14,14 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     kind::{Kind, UnknownKind},
     parse::{InvalidResource, SourceError, parse_documents},
+    profile::{
+        Create, DeploymentMode, HISTORY_LIMIT, Limits, Mapping, MaxDelete, NormalizeRule,
+        Signatures, SourceKind, SyncProfileSpec,
+    },
     schema::{explain, schema},
 };
 use crate::{
     id::{GatewayName, Name},
-    path::ManagedPath,
-    policy::{Drift, Policies, Redundancy, Rollback, Sessions, Snapshots, Verify},
     selector::Selector,
     time::Span,
 };
@@ -121,95 +124,6 @@ pub struct RefSpec {
     pub commit: Option<String>,
 }
 
-/// Spec of a [`SyncProfile`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct SyncProfileSpec {
-    /// Applied in order; a later one overlays an earlier one file by file.
-    #[schemars(length(min = 1, max = 256))]
-    pub mappings: Vec<Mapping>,
-    /// Values for `{{.Vars.key}}`; a gateway's own win.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub vars: Strings,
-    /// Patterns of destination paths that are left out, for all mappings.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub exclude_patterns: Vec<String>,
-    /// Paths that are refused unless they are listed here, such as
-    /// `config/resources/core/ignition/user-source`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub allow: Vec<ManagedPath>,
-    /// Open Designers, Perspective sessions and Vision clients.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub sessions: Sessions,
-    /// Redundant pairs.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub redundancy: Redundancy,
-    /// Copies of the files taken before they change.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub snapshots: Snapshots,
-    /// What must hold after the scan.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub verify: Verify,
-    /// When the previous files come back by themselves.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub rollback: Rollback,
-    /// What to do when somebody else changes managed files.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub drift: Drift,
-    /// Applies remembered per gateway. Default 10.
-    #[serde(default = "default_history", skip_serializing_if = "is_default_history")]
-    #[schemars(range(min = 1, max = 100))]
-    pub history_limit: u32,
-}
-
-impl SyncProfileSpec {
-    /// Everything that the agent needs to know of it.
-    pub fn policies(&self) -> Policies {
-        Policies {
-            sessions: self.sessions.clone(),
-            redundancy: self.redundancy.clone(),
-            snapshots: self.snapshots.clone(),
-            verify: self.verify.clone(),
-            rollback: self.rollback.clone(),
-            drift: self.drift,
-        }
-    }
-}
-
-/// Applies remembered per gateway unless the profile says otherwise.
-pub const HISTORY_LIMIT: u32 = 10;
-
-fn default_history() -> u32 {
-    HISTORY_LIMIT
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_default_history(limit: &u32) -> bool {
-    *limit == HISTORY_LIMIT
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-/// One directory or file of the repository and where it goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Mapping {
-    /// Path in the repository; `.` is its root. May hold `{{.Site}}` and the like.
-    #[schemars(length(min = 1, max = 1024))]
-    pub source: String,
-    /// Path below the gateway's data directory. May hold `{{.GatewayName}}` and the like.
-    #[schemars(length(min = 1, max = 1024))]
-    pub destination: String,
-    /// Patterns, relative to `source`, of files to leave out.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub exclude: Vec<String>,
-    /// An absent or empty source is an error. Default true.
-    #[serde(default = "yes", skip_serializing_if = "is_true")]
-    pub required: bool,
-}
-
 fn yes() -> bool {
     true
 }
@@ -242,6 +156,9 @@ pub struct FleetSpec {
     /// Which gateways belong to it, by label. Empty selects all.
     #[serde(default)]
     pub selector: Selector,
+    /// Values for `{{.Vars.key}}` of all its gateways; a profile's and a gateway's own are stronger.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vars: Strings,
     /// Which repository they follow.
     pub repository: Name,
     /// In this order; a gateway takes the first stage that selects it. None is one stage for all,
@@ -295,6 +212,7 @@ pub enum Role {
 }
 
 /// Any resource that people write.
+#[expect(clippy::large_enum_variant, reason = "a few hundred exist at a time")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind")]
 pub enum Resource {

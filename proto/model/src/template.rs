@@ -1,68 +1,152 @@
-//! `{{.GatewayName}}`, `{{.Site}}`, `{{.Labels.k}}`, `{{.Vars.k}}` in sources and destinations.
-//! Only values are put in; there are no expressions here.
+//! The part of Go's template language that sources, destinations, values and templated files may
+//! use: fields, `index`, `default`, `upper`, `lower`, `trim`, `replace`, `quote`, `eq`, `ne`, `not`,
+//! `and`, `or`, `if`/`else if`/`else`/`end`, pipelines, comments and trim markers.
+//!
+//! ```text
+//! {{.GatewayName}} {{.Site}} {{.Member}} {{.Ref}} {{.Commit}} {{.ShortCommit}}
+//! {{.Labels.area}} {{index .Labels "my-label"}} {{.Vars.port | default "8088"}}
+//! {{if eq .Labels.role "area"}}...{{else}}...{{end}}
+//! ```
+//!
+//! A language of our own size instead of an engine, because every error must name line and column
+//! and the nearest key, and because there must be nothing here that loops, calls or reads: no
+//! `range`, `define`, variables, clock or environment. Time and output are linear in the text and
+//! bounded.
 
-use std::collections::BTreeMap;
+mod eval;
+mod function;
+mod parse;
+
+use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{eval::Literal, parse::Template};
+use crate::{digest::GitId, id::Member};
+
+/// Largest text and largest result, in bytes: four times the largest file seen on a gateway.
+pub const BYTES_MAX: usize = 16 << 20;
+/// Deepest nesting of `if` and parentheses.
+pub const DEPTH_MAX: usize = 32;
+
+/// A place in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Position {
+    /// Bytes before it.
+    pub offset: usize,
+    /// 1-based.
+    pub line: usize,
+    /// 1-based, in characters.
+    pub column: usize,
+}
+
+impl Position {
+    /// The place of a byte offset; an offset inside a character means its beginning.
+    pub fn of(text: &str, offset: usize) -> Self {
+        let mut offset = offset.min(text.len());
+        while !text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let before = &text[..offset];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            offset,
+            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
 
 /// What a template may name.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Vars {
+    fields: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
     values: BTreeMap<String, String>,
 }
 
 impl Vars {
-    /// The values of one gateway; `vars` are already merged.
+    /// The values of one gateway; `vars` are already merged. Release and member are empty.
     pub fn new(
         gateway: &str,
         site: &str,
         labels: &BTreeMap<String, String>,
         vars: &BTreeMap<String, String>,
     ) -> Self {
-        let mut values = BTreeMap::from([
-            ("GatewayName".to_owned(), gateway.to_owned()),
-            ("Site".to_owned(), site.to_owned()),
-        ]);
-        values.extend(labels.iter().map(|(k, v)| (format!("Labels.{k}"), v.clone())));
-        values.extend(vars.iter().map(|(k, v)| (format!("Vars.{k}"), v.clone())));
-        Self { values }
+        let empty = ["Ref", "Commit", "ShortCommit"].map(|name| (name.to_owned(), String::new()));
+        let mut fields = BTreeMap::from(empty);
+        fields.insert("GatewayName".to_owned(), gateway.to_owned());
+        fields.insert("Site".to_owned(), site.to_owned());
+        fields.insert("Member".to_owned(), Member::Single.to_string());
+        Self { fields, labels: labels.clone(), values: vars.clone() }
+    }
+
+    /// With the release that is rendered.
+    #[must_use]
+    pub fn release(mut self, reference: &str, commit: GitId) -> Self {
+        self.fields.insert("Ref".to_owned(), reference.to_owned());
+        self.fields.insert("Commit".to_owned(), commit.to_string());
+        self.fields.insert("ShortCommit".to_owned(), commit.short());
+        self
+    }
+
+    /// With the node of a redundant pair.
+    #[must_use]
+    pub fn member(mut self, member: Member) -> Self {
+        self.fields.insert("Member".to_owned(), member.to_string());
+        self
     }
 }
 
-/// A template that cannot be expanded.
+/// A template that cannot be read or expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("template, byte {offset}: {message}")]
+#[error("{position}: {message}{}", hint.as_ref().map(|h| format!(", did you mean {h}?")).unwrap_or_default())]
 pub struct TemplateError {
-    /// Byte offset of the fault.
-    pub offset: usize,
+    /// Where.
+    pub position: Position,
     /// What is wrong.
     pub message: String,
-    /// The nearest known key.
+    /// The nearest known name.
     pub hint: Option<String>,
 }
 
-/// Text with every `{{.Key}}` replaced; text without `{{` is passed through.
-pub fn expand(text: &str, vars: &Vars) -> Result<String, TemplateError> {
-    let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(open) = text[at..].find("{{").map(|found| at + found) {
-        out.push_str(&text[at..open]);
-        let fault = |message: String, hint| TemplateError { offset: open, message, hint };
-        let close = text[open..]
-            .find("}}")
-            .map(|found| open + found)
-            .ok_or_else(|| fault("'{{' is never closed".to_owned(), None))?;
-        let inner = text[open + 2..close].trim();
-        let key = inner
-            .strip_prefix('.')
-            .ok_or_else(|| fault(format!("expected a key such as .Site, found {inner:?}"), None))?;
-        let value = vars.values.get(key).ok_or_else(|| {
-            let hint = nearest(key, vars.values.keys().map(String::as_str));
-            fault(format!("unknown key .{key}"), hint.map(|near| format!(".{near}")))
-        })?;
-        out.push_str(value);
-        at = close + 2;
+impl TemplateError {
+    pub(self) fn new(text: &str, offset: usize, message: impl Into<String>) -> Self {
+        Self { position: Position::of(text, offset), message: message.into(), hint: None }
     }
-    out.push_str(&text[at..]);
-    Ok(out)
+}
+
+/// Text with its templates expanded. Text without `{{` is handed back as it is.
+pub fn expand<'t>(text: &'t str, vars: &Vars) -> Result<Cow<'t, str>, TemplateError> {
+    if !text.contains("{{") {
+        return Ok(Cow::Borrowed(text));
+    }
+    Template::parse(text)?.render(vars).map(Cow::Owned)
+}
+
+/// Content of a file with its templates expanded. Binary content is refused, whether or not it has
+/// a `{{` by chance, since a mapping that templates it is a mistake.
+pub fn expand_bytes<'t>(content: &'t [u8], vars: &Vars) -> Result<Cow<'t, [u8]>, TemplateError> {
+    let binary = |offset: usize| TemplateError {
+        position: Position { offset, line: 1, column: 1 },
+        message: format!("a binary file (byte {offset}) cannot be a template"),
+        hint: None,
+    };
+    if let Some(nul) = content.iter().position(|byte| *byte == 0) {
+        return Err(binary(nul));
+    }
+    let text = std::str::from_utf8(content).map_err(|error| binary(error.valid_up_to()))?;
+    Ok(match expand(text, vars)? {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    })
 }
 
 /// The candidate that a person probably meant.
@@ -77,18 +161,4 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<S
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_replaced_and_unknown_ones_are_errors() {
-        let labels = BTreeMap::from([("area".to_owned(), "packing".to_owned())]);
-        let vars = Vars::new("gw1", "north", &labels, &BTreeMap::new());
-        assert_eq!(expand("a/{{.Site}}/{{ .Labels.area }}", &vars).unwrap(), "a/north/packing");
-        assert_eq!(expand("plain", &vars).unwrap(), "plain");
-        let error = expand("x/{{.Sitte}}", &vars).unwrap_err();
-        assert_eq!((error.offset, error.hint.as_deref()), (2, Some(".Site")));
-        assert!(expand("{{.Site", &vars).is_err());
-        assert!(expand("{{Site}}", &vars).is_err());
-    }
-}
+mod tests;

@@ -47,7 +47,8 @@ fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn sources(files: &[PathBuf]) -> Result<Vec<(String, String)>> {
+/// Name and text of every file.
+pub(in crate::command) fn sources(files: &[PathBuf]) -> Result<Vec<(String, String)>> {
     let mut sources = Vec::new();
     for file in files {
         if file == Path::new("-") {

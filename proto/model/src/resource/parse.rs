@@ -304,19 +304,29 @@ fn check(resource: &Resource) -> Result<(), Fault> {
             }
             Ok(())
         }
-        Resource::SyncProfile(profile) => {
-            for (at, mapping) in profile.spec.mappings.iter().enumerate() {
-                if let Err(error) = crate::glob::Patterns::compile(&mapping.exclude) {
-                    let pointer = format!("/spec/mappings/{at}/exclude");
-                    return Err(Fault::new(&pointer, error.to_string()));
-                }
-            }
-            crate::glob::Patterns::compile(&profile.spec.exclude_patterns)
-                .map(drop)
-                .map_err(|error| Fault::new("/spec/excludePatterns", error.to_string()))
-        }
+        Resource::SyncProfile(profile) => check_profile(profile),
         Resource::Gateway(_) | Resource::Operator(_) => Ok(()),
     }
+}
+
+fn check_profile(profile: &super::SyncProfile) -> Result<(), Fault> {
+    let spec = &profile.spec;
+    let patterns = |patterns: &[String], pointer: String| {
+        let read = crate::glob::Patterns::compile(patterns);
+        read.map(drop).map_err(|error| Fault::new(&pointer, error.to_string()))
+    };
+    for (at, mapping) in spec.mappings.iter().enumerate() {
+        patterns(&mapping.include, format!("/spec/mappings/{at}/include"))?;
+        patterns(&mapping.exclude, format!("/spec/mappings/{at}/exclude"))?;
+    }
+    for (at, rule) in spec.normalize.iter().enumerate() {
+        patterns(std::slice::from_ref(&rule.files), format!("/spec/normalize/{at}/files"))?;
+    }
+    if spec.mappings.is_empty() && spec.include_from.is_empty() && spec.deployment_mode.is_none() {
+        let message = "a profile without mappings, includeFrom and deploymentMode maps nothing";
+        return Err(Fault::new("/spec/mappings", message));
+    }
+    patterns(&spec.exclude_patterns, "/spec/excludePatterns".to_owned())
 }
 
 fn schema_faults(rules: &Rules, value: &Value) -> Vec<Fault> {
@@ -424,7 +434,7 @@ spec:
     fn hostile_files_end_with_an_error() {
         let deep = "[".repeat(100_000);
         for bad in ["a: &x 1\nb: *x", "kind: 3", "- 1", "kind: Rollout", "a: 1\na: 2", &deep] {
-            assert!(parse_documents(bad, "x").is_err(), "{:.40}", bad);
+            assert!(parse_documents(bad, "x").is_err(), "{bad:.40}");
         }
     }
 }

@@ -1,0 +1,109 @@
+//! From one value to another with the fewest bytes changed: values are replaced, members and items
+//! are put in and taken out where they stand. An array or object whose kept parts change their order
+//! is written anew, in the style of its text.
+
+use super::{
+    parse::{Document, Kind},
+    path::Segment,
+    style::{self, Style},
+    value::{Json, gson},
+};
+
+/// One replacement of bytes.
+type Edit = (usize, usize, String);
+
+/// The text with the value `new`. A new kind or order of the outermost value is a restructuring: the
+/// whole text is then written as the gateway writes.
+pub fn rewrite(document: &Document<'_>, new: &Json) -> String {
+    let mut edits = Vec::new();
+    if !compare(document, document.root(), new, &mut edits) {
+        return gson(new);
+    }
+    edits.sort_by_key(|(start, end, _)| (*start, *end));
+    let text = document.text();
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (start, end, with) in edits {
+        out.push_str(&text[at..start]);
+        out.push_str(&with);
+        at = end;
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+/// Adds the edits that turn a node into a value; false when the node must be written anew.
+fn compare(document: &Document<'_>, node: u32, new: &Json, edits: &mut Vec<Edit>) -> bool {
+    match (document.kind(node), new) {
+        (Kind::Object, Json::Object(members)) => object(document, node, members, edits),
+        (Kind::Array, Json::Array(items)) => array(document, node, items, edits),
+        (Kind::Object | Kind::Array, _) | (_, Json::Object(_) | Json::Array(_)) => false,
+        (_, new) => document.value(node).is_ok_and(|old| old == *new),
+    }
+}
+
+/// Replaces a node where it stands, unless it already is the value.
+fn change(document: &Document<'_>, node: u32, new: &Json, edits: &mut Vec<Edit>) {
+    let mark = edits.len();
+    if !compare(document, node, new, edits) {
+        edits.truncate(mark);
+        let (start, end) = document.span(node);
+        edits.push((start, end, Style::of(document).value_at(document, start, new)));
+    }
+}
+
+fn object(
+    document: &Document<'_>,
+    node: u32,
+    members: &[(String, Json)],
+    edits: &mut Vec<Edit>,
+) -> bool {
+    let children: Vec<u32> = document.children(node).collect();
+    // Old members in the order of the new ones; each must come after the one before.
+    let mut next = 0;
+    let mut stays = Vec::new();
+    let mut fresh: Vec<style::Fresh<'_>> = vec![(None, Vec::new())];
+    for (key, value) in members {
+        match children[next..].iter().position(|child| document.key_is(*child, key)) {
+            Some(found) => {
+                next += found + 1;
+                let child = children[next - 1];
+                change(document, child, value, edits);
+                stays.push(child);
+                fresh.push((Some(child), Vec::new()));
+            }
+            None if children.iter().any(|child| document.key_is(*child, key)) => return false,
+            None => {
+                let (_, members) = fresh.last_mut().expect("it begins with one");
+                members.push((Segment::Key(key.clone()), value));
+            }
+        }
+    }
+    style::resize(document, node, &stays, &fresh, edits);
+    true
+}
+
+fn array(document: &Document<'_>, node: u32, items: &[Json], edits: &mut Vec<Edit>) -> bool {
+    let children: Vec<u32> = document.children(node).collect();
+    let same = |child: &u32, item: &Json| document.value(*child).is_ok_and(|old| old == *item);
+    if children.len() > items.len() {
+        // Items were taken out: what is left must be the old items in their order.
+        let mut left = items.iter().peekable();
+        let stays: Vec<u32> = children
+            .iter()
+            .copied()
+            .filter(|child| left.next_if(|item| same(child, item)).is_some())
+            .collect();
+        if left.peek().is_some() {
+            return false;
+        }
+        style::resize(document, node, &stays, &[], edits);
+        return true;
+    }
+    for (child, item) in children.iter().zip(items) {
+        change(document, *child, item, edits);
+    }
+    let fresh = items[children.len()..].iter().map(|item| (Segment::Index(0), item)).collect();
+    style::resize(document, node, &children, &[(children.last().copied(), fresh)], edits);
+    true
+}

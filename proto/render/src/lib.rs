@@ -1,0 +1,17 @@
+//! What makes a commit into the files of one gateway, and back: lossless JSON edits, signatures of
+//! resources, normalisation, mappings, the inverse, and the checks of `millctl lint`.
+//!
+//! Everything here is a function of its arguments: no I/O, clock, randomness or threads that outlive
+//! a call, so every coordinator and every `millctl` gets the same bytes.
+
+#![warn(clippy::wildcard_enum_match_arm)]
+
+pub mod jq;
+pub mod json_edit;
+pub mod lint;
+pub mod normalize;
+pub mod render;
+pub mod resource_json;
+pub mod signature;
+pub mod spec;
+pub mod unrender;

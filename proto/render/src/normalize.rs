@@ -1,0 +1,388 @@
+//! Changes of JSON files for one gateway: values set and deleted at paths, jq expressions. Whatever a
+//! rule does not mean keeps its bytes.
+//!
+//! Rules arrive filled ([`Rule`]: no templates left) and are compiled once ([`Rules`]) for all files
+//! and, by their text, for all gateways that share them.
+
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+
+use millwright_model::{
+    glob::{InvalidPattern, Patterns},
+    resource::{Create, NormalizeRule},
+    template::{TemplateError, Vars, expand},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    jq::{JqFault, Program},
+    json_edit::{
+        Document, EditFault, Editor, Json, JsonFault, JsonPath, Missing, PathFault, rewrite,
+    },
+};
+
+/// A rule with its templates filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Pattern of destination paths.
+    pub files: String,
+    /// Paths and values, each value as JSON text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<(String, String)>,
+    /// The expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jq: Option<String>,
+    /// Paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delete: Vec<String>,
+    /// For paths of `set` that a file does not have.
+    #[serde(default)]
+    pub create: Create,
+}
+
+/// Why a rule cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuleFault {
+    /// A template.
+    #[error("{field}: {error}")]
+    Template {
+        /// Which field.
+        field: String,
+        /// What.
+        error: TemplateError,
+    },
+    /// A path.
+    #[error(transparent)]
+    Path(#[from] PathFault),
+    /// A pattern.
+    #[error(transparent)]
+    Pattern(#[from] InvalidPattern),
+    /// An expression.
+    #[error(transparent)]
+    Jq(#[from] JqFault),
+    /// Text that `asJson` cannot read.
+    #[error("set {path}: asJson: {error}")]
+    Value {
+        /// Of the value.
+        path: String,
+        /// What.
+        error: JsonFault,
+    },
+    /// Two paths of one rule mean the same value.
+    #[error("set: {0} and {1} overlap")]
+    Overlap(String, String),
+}
+
+/// Why a file cannot be changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NormalizeFault {
+    /// It is no text.
+    #[error("the file is no UTF-8 text")]
+    Binary,
+    /// It is no JSON, or a path does not fit.
+    #[error(transparent)]
+    Edit(#[from] EditFault),
+    /// The expression failed.
+    #[error(transparent)]
+    Jq(#[from] JqFault),
+}
+
+impl From<JsonFault> for NormalizeFault {
+    fn from(fault: JsonFault) -> Self {
+        NormalizeFault::Edit(fault.into())
+    }
+}
+
+/// Fills the templates of a rule for one gateway.
+pub fn fill(rule: &NormalizeRule, vars: &Vars) -> Result<Rule, RuleFault> {
+    let text = |field: &str, text: &str| {
+        let fault = |error| RuleFault::Template { field: field.to_owned(), error };
+        expand(text, vars).map(Cow::into_owned).map_err(fault)
+    };
+    let mut set = Vec::with_capacity(rule.set.len());
+    for (path, value) in &rule.set {
+        let field = format!("set {path}");
+        let path = text(&field, path)?;
+        let value = filled(&Json::from(value), rule.as_json, &path, &|t| text(&field, t))?;
+        set.push((path, value.compact()));
+    }
+    Ok(Rule {
+        files: text("files", &rule.files)?,
+        set,
+        jq: rule.jq.as_deref().map(|code| text("jq", code)).transpose()?,
+        delete: rule.delete.iter().map(|path| text("delete", path)).collect::<Result<_, _>>()?,
+        create: rule.create,
+    })
+}
+
+/// A value with the templates in its texts filled in, read as JSON if asked.
+fn filled(
+    value: &Json,
+    as_json: bool,
+    path: &str,
+    text: &impl Fn(&str) -> Result<String, RuleFault>,
+) -> Result<Json, RuleFault> {
+    Ok(match value {
+        Json::Null | Json::Bool(_) | Json::Number(_) => value.clone(),
+        Json::String(template) => {
+            let made = text(template)?;
+            if !as_json {
+                return Ok(Json::String(made));
+            }
+            let read = Document::parse(&made).and_then(|one| one.value(one.root()));
+            read.map_err(|error| RuleFault::Value { path: path.to_owned(), error })?
+        }
+        Json::Array(items) => {
+            let items = items.iter().map(|item| filled(item, as_json, path, text));
+            Json::Array(items.collect::<Result<_, _>>()?)
+        }
+        Json::Object(members) => {
+            let member = |(key, value): &(String, Json)| {
+                Ok((key.clone(), filled(value, as_json, path, text)?))
+            };
+            Json::Object(members.iter().map(member).collect::<Result<_, RuleFault>>()?)
+        }
+    })
+}
+
+/// A rule ready for use.
+#[derive(Debug)]
+struct Compiled {
+    files: Patterns,
+    set: Vec<(JsonPath, Json)>,
+    jq: Option<Arc<Program>>,
+    delete: Vec<JsonPath>,
+    missing: Missing,
+}
+
+/// Compiled expressions by their text, shared between gateways.
+#[derive(Debug, Default)]
+pub struct Programs {
+    by_text: BTreeMap<String, Arc<Program>>,
+}
+
+/// Expressions kept; a fleet has a few.
+const PROGRAMS_MAX: usize = 1024;
+
+impl Programs {
+    fn get(&mut self, code: &str) -> Result<Arc<Program>, JqFault> {
+        if let Some(program) = self.by_text.get(code) {
+            return Ok(Arc::clone(program));
+        }
+        let program = Arc::new(Program::compile(code)?);
+        if self.by_text.len() >= PROGRAMS_MAX {
+            self.by_text.clear();
+        }
+        self.by_text.insert(code.to_owned(), Arc::clone(&program));
+        Ok(program)
+    }
+}
+
+/// All rules of one gateway.
+#[derive(Debug, Default)]
+pub struct Rules {
+    rules: Vec<Compiled>,
+}
+
+/// A fault of the rule at an index.
+pub type AtRule<E> = (usize, E);
+
+impl Rules {
+    /// Compiles; a fault comes with the index of its rule.
+    pub fn compile(rules: &[Rule], programs: &mut Programs) -> Result<Self, AtRule<RuleFault>> {
+        let compiled = rules.iter().enumerate();
+        let compiled = compiled.map(|(at, rule)| one(rule, programs).map_err(|fault| (at, fault)));
+        Ok(Self { rules: compiled.collect::<Result<_, _>>()? })
+    }
+
+    /// Whether any rule means this path.
+    pub fn concern(&self, path: &str) -> bool {
+        self.rules.iter().any(|rule| rule.files.is_match(path))
+    }
+
+    /// The content after all rules that mean this path; `None` when they change nothing. A fault
+    /// comes with the index of its rule.
+    pub fn apply(
+        &self,
+        path: &str,
+        content: &[u8],
+    ) -> Result<Option<Vec<u8>>, AtRule<NormalizeFault>> {
+        let mut now: Cow<'_, str> = Cow::Borrowed("");
+        let mut begun = false;
+        for (at, rule) in self.rules.iter().enumerate() {
+            if !rule.files.is_match(path) {
+                continue;
+            }
+            if !begun {
+                let text = std::str::from_utf8(content);
+                now = Cow::Borrowed(text.map_err(|_| (at, NormalizeFault::Binary))?);
+                begun = true;
+            }
+            if let Some(changed) = rule.apply(&now).map_err(|fault| (at, fault))? {
+                now = Cow::Owned(changed);
+            }
+        }
+        Ok(match now {
+            Cow::Owned(text) if text.as_bytes() != content => Some(text.into_bytes()),
+            Cow::Owned(_) | Cow::Borrowed(_) => None,
+        })
+    }
+
+    /// Paths that the rules for a file set or delete, and whether a jq expression is among them.
+    pub fn touched(&self, path: &str) -> (Vec<&JsonPath>, bool) {
+        let rules = self.rules.iter().filter(|rule| rule.files.is_match(path));
+        let (mut paths, mut jq) = (Vec::new(), false);
+        for rule in rules {
+            paths.extend(rule.set.iter().map(|(path, _)| path).chain(&rule.delete));
+            jq |= rule.jq.is_some();
+        }
+        (paths, jq)
+    }
+}
+
+fn one(rule: &Rule, programs: &mut Programs) -> Result<Compiled, RuleFault> {
+    let mut set: Vec<(JsonPath, Json)> = Vec::with_capacity(rule.set.len());
+    for (path, value) in &rule.set {
+        let path: JsonPath = path.parse()?;
+        if let Some((other, _)) = set.iter().find(|(other, _)| other.overlaps(&path)) {
+            return Err(RuleFault::Overlap(other.to_string(), path.to_string()));
+        }
+        let read = Document::parse(value).and_then(|one| one.value(one.root()));
+        let fault = |error| RuleFault::Value { path: path.to_string(), error };
+        let value = read.map_err(fault)?;
+        set.push((path, value));
+    }
+    Ok(Compiled {
+        files: Patterns::compile(std::slice::from_ref(&rule.files))?,
+        set,
+        jq: rule.jq.as_deref().map(|code| programs.get(code)).transpose()?,
+        delete: rule.delete.iter().map(|path| path.parse()).collect::<Result<_, PathFault>>()?,
+        missing: match rule.create {
+            Create::Yes => Missing::Create,
+            Create::No => Missing::Skip,
+            Create::Error => Missing::Fail,
+        },
+    })
+}
+
+impl Compiled {
+    fn apply(&self, text: &str) -> Result<Option<String>, NormalizeFault> {
+        let mut editor = Editor::new(text)?;
+        for (path, value) in &self.set {
+            editor.set(path, value, self.missing)?;
+        }
+        if let Some(program) = &self.jq {
+            let before = editor.text();
+            let document = Document::parse(before)?;
+            let value = document.value(document.root())?;
+            let new = program.run(&value)?;
+            if new != value {
+                let text = rewrite(&document, &new);
+                editor.replace(text);
+            }
+        }
+        for path in &self.delete {
+            editor.delete(path, Missing::Skip)?;
+        }
+        Ok(match editor.finish() {
+            Cow::Owned(changed) => Some(changed),
+            Cow::Borrowed(_) => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "{\n  \"systemName\": \"x\",\n  \"port\": 8088,\n  \"big\": 1.0E10,\n  \"note\": \"a \\u003d b\",\n  \"hosts\": [\n    {\n      \"name\": \"h1\"\n    }\n  ]\n}";
+
+    fn vars() -> Vars {
+        let map = |k: &str, v: &str| BTreeMap::from([(k.to_owned(), v.to_owned())]);
+        Vars::new("Line-7", "north", &map("area", "packing"), &map("siteNumber", "12"))
+    }
+
+    fn rule(json: serde_json::Value) -> NormalizeRule {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn run(json: serde_json::Value, path: &str, content: &str) -> Result<Option<String>, String> {
+        let filled = fill(&rule(json), &vars()).map_err(|e| e.to_string())?;
+        let rules = Rules::compile(&[filled], &mut Programs::default())
+            .map_err(|(_, error)| error.to_string())?;
+        let done = rules.apply(path, content.as_bytes()).map_err(|(_, error)| error.to_string())?;
+        Ok(done.map(|bytes| String::from_utf8(bytes).unwrap()))
+    }
+
+    #[test]
+    fn rules_change_what_they_mean_and_nothing_else() {
+        for (json, old, new) in [
+            (
+                serde_json::json!({"set": {".systemName": "{{.Vars.siteNumber}}-{{.GatewayName}}"}}),
+                "\"x\"",
+                "\"12-Line-7\"",
+            ),
+            (serde_json::json!({"set": {".port": "1"}}), "8088", "\"1\""),
+            (serde_json::json!({"set": {".port": 1}}), "8088", "1"),
+            (serde_json::json!({"set": {".port": "true"}, "asJson": true}), "8088", "true"),
+            (serde_json::json!({"set": {".port": "1.50"}, "asJson": true}), "8088", "1.50"),
+            (serde_json::json!({"set": {".hosts[0].name": "{{.Site}}"}}), "\"h1\"", "\"north\""),
+            (serde_json::json!({"jq": ".systemName = {{quote .Site}}"}), "\"x\"", "\"north\""),
+            (serde_json::json!({"jq": ".hosts |= map(.name += \"!\")"}), "\"h1\"", "\"h1!\""),
+            (serde_json::json!({"delete": [".port", ".none.x"]}), "  \"port\": 8088,\n", ""),
+            (
+                serde_json::json!({"set": {".new": {"a": ["{{.Site}}"]}}, "create": true}),
+                "\n}",
+                ",\n  \"new\": {\n    \"a\": [\n      \"north\"\n    ]\n  }\n}",
+            ),
+        ] {
+            let expected = match CONFIG.rfind(old) {
+                Some(at) => format!("{}{new}{}", &CONFIG[..at], &CONFIG[at + old.len()..]),
+                None => panic!("{old}"),
+            };
+            let made = run(json.clone(), "a/b/config.json", CONFIG).unwrap();
+            assert_eq!(made.as_deref(), Some(expected.as_str()), "{json}");
+        }
+    }
+
+    #[test]
+    fn other_files_and_equal_values_are_left_alone() {
+        let set = serde_json::json!({"set": {".systemName": "x"}});
+        assert_eq!(run(set.clone(), "config.json", CONFIG).unwrap(), None);
+        assert_eq!(run(set, "view.json", "no json").unwrap(), None);
+        let skip = serde_json::json!({"set": {".none": 1}, "create": false});
+        assert_eq!(run(skip, "config.json", CONFIG).unwrap(), None);
+        assert_eq!(run(serde_json::json!({"jq": "."}), "config.json", CONFIG).unwrap(), None);
+    }
+
+    #[test]
+    fn a_restructuring_is_written_as_the_gateway_writes() {
+        let jq = serde_json::json!({"jq": "{big, note}", "files": "**"});
+        let made = run(jq, "x.json", "{\"note\":\"a=b\", \"big\": 1.0E10}").unwrap().unwrap();
+        assert_eq!(made, "{\n  \"big\": 1.0E10,\n  \"note\": \"a\\u003db\"\n}");
+    }
+
+    #[test]
+    fn faults_say_what_and_where() {
+        for (json, content, message) in [
+            (serde_json::json!({"set": {".none": 1}}), CONFIG, ".none does not exist"),
+            (serde_json::json!({"set": {".systemNam": 1}}), CONFIG, "did you mean .systemName?"),
+            (serde_json::json!({"set": {"a": 1}}), CONFIG, "a path begins with '.'"),
+            (serde_json::json!({"set": {".a": 1, ".a.b": 2}}), CONFIG, ".a and .a.b overlap"),
+            (serde_json::json!({"set": {".a": "{{.Sitte}}"}}), CONFIG, "set .a: line 1, column 3"),
+            (
+                serde_json::json!({"set": {".a": "{"}, "asJson": true}),
+                CONFIG,
+                "asJson: no valid JSON",
+            ),
+            (serde_json::json!({"jq": ".a |"}), CONFIG, "line 1, column 5"),
+            (serde_json::json!({"jq": ".port.x"}), CONFIG, "cannot index a number"),
+            (serde_json::json!({"set": {".a": 1}}), "{", "no valid JSON, line 1, column 2"),
+        ] {
+            let error = run(json.clone(), "config.json", content).unwrap_err();
+            assert!(error.contains(message), "{json}: {error}");
+        }
+        let rules = [fill(&rule(serde_json::json!({"set": {".a": 1}})), &vars()).unwrap()];
+        let rules = Rules::compile(&rules, &mut Programs::default()).unwrap();
+        assert_eq!(rules.apply("config.json", b"\xff"), Err((0, NormalizeFault::Binary)));
+    }
+}

@@ -1,0 +1,241 @@
+//! What the mappings alone give: files of the commit at their destinations, before any rule. Shared
+//! by all gateways with the same mappings; no content is read.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use millwright_model::{
+    digest::{Digest, GitId},
+    glob::Patterns,
+    manifest::Dir,
+    path::{ManagedPath, needs_permission, never_touch},
+    resource::SourceKind,
+};
+
+use super::{FILES_MAX, FileKind, RenderError, Source, SourceFile, WARNINGS_MAX, Warning, node};
+use crate::spec::{RenderMapping, RenderSpec};
+
+/// A file of the commit at its destination.
+#[derive(Debug, Clone)]
+pub(super) struct Placed {
+    pub(super) id: GitId,
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    pub(super) mode: u32,
+    /// Index of the mapping that placed it.
+    pub(super) mapping: usize,
+    /// Path in the repository.
+    pub(super) origin: String,
+}
+
+/// The files of all mappings.
+#[derive(Debug)]
+pub(super) struct Layer {
+    /// Covers what it was built from.
+    pub(super) key: Digest,
+    pub(super) roots: Vec<ManagedPath>,
+    pub(super) files: BTreeMap<ManagedPath, Placed>,
+    pub(super) tree: Arc<Dir>,
+    /// Files whose contents are templates.
+    pub(super) templated: Vec<ManagedPath>,
+    /// Directories whose files come from different directories of the repository: what their
+    /// `resource.json` says may not fit any more.
+    pub(super) mixed: Vec<ManagedPath>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Layer {
+    pub(super) fn build(
+        key: Digest,
+        spec: &RenderSpec,
+        source: &dyn Source,
+    ) -> Result<Self, RenderError> {
+        let excluded = Patterns::compile(&spec.exclude_patterns)?;
+        let mut building =
+            Building { spec, excluded, files: BTreeMap::new(), overlaps: Vec::new() };
+        for at in 0..spec.mappings.len() {
+            building.mapping(at, source)?;
+        }
+        let Building { files, overlaps, .. } = building;
+        let templated = |placed: &Placed| spec.mappings[placed.mapping].template;
+        let nodes = files.iter().map(|(path, file)| (path.clone(), node(file))).collect();
+        Ok(Self {
+            key,
+            roots: spec.mappings.iter().map(|mapping| mapping.destination.clone()).collect(),
+            tree: Dir::collect(&nodes)?,
+            templated: files
+                .iter()
+                .filter(|(_, placed)| templated(placed))
+                .map(|(path, _)| path.clone())
+                .collect(),
+            mixed: mixed(&files),
+            warnings: warnings(spec, overlaps),
+            files,
+        })
+    }
+}
+
+struct Building<'s> {
+    spec: &'s RenderSpec,
+    excluded: Patterns,
+    files: BTreeMap<ManagedPath, Placed>,
+    /// Path, mapping before, mapping after.
+    overlaps: Vec<(ManagedPath, usize, usize)>,
+}
+
+impl Building<'_> {
+    fn mapping(&mut self, at: usize, source: &dyn Source) -> Result<(), RenderError> {
+        let mapping = &self.spec.mappings[at];
+        if let Some(rule) = never_touch(&mapping.destination) {
+            return Err(RenderError::NeverTouch { path: mapping.destination.clone(), rule });
+        }
+        let included = Patterns::compile(&mapping.include)?;
+        let left_out = Patterns::compile(&mapping.exclude)?;
+        let listed = source.list(&mapping.source)?;
+        check_kind(mapping, &listed)?;
+        let mut count = 0;
+        for file in listed.iter() {
+            // Editors', forge's and git's own files are part of the repository, not of the gateway.
+            if file.relative.split('/').any(|segment| segment.starts_with('.'))
+                || (!mapping.include.is_empty() && !included.is_match(&file.relative))
+                || left_out.is_match(&file.relative)
+            {
+                continue;
+            }
+            let path = destination(mapping, &file.relative)?;
+            if self.excluded.is_match(path.as_str()) {
+                continue;
+            }
+            self.place(at, file, path)?;
+            count += 1;
+        }
+        if count == 0 && mapping.required {
+            let (label, source_path) = (mapping.label.clone(), mapping.source.clone());
+            return Err(RenderError::Empty { mapping: label, source_path });
+        }
+        Ok(())
+    }
+
+    fn place(
+        &mut self,
+        at: usize,
+        file: &SourceFile,
+        path: ManagedPath,
+    ) -> Result<(), RenderError> {
+        let mapping = &self.spec.mappings[at];
+        let origin = origin(mapping, &file.relative);
+        let what = match file.kind {
+            FileKind::Plain | FileKind::Executable => None,
+            FileKind::Link => Some("a symbolic link"),
+            FileKind::Submodule => Some("a submodule"),
+            FileKind::LfsPointer => Some("a Git LFS pointer, whose content is not in git"),
+        };
+        if let Some(what) = what {
+            return Err(RenderError::Unmappable { file: origin, what });
+        }
+        if let Some(max) = mapping.max_size.filter(|max| file.size > *max) {
+            let (size, mapping) = (file.size, mapping.label.clone());
+            return Err(RenderError::TooLarge { file: origin, size, max, mapping });
+        }
+        allowed(&path, &self.spec.allow)?;
+        let mode = if file.kind == FileKind::Executable { 0o755 } else { 0o644 };
+        let placed =
+            Placed { id: file.id, digest: file.digest, size: file.size, mode, mapping: at, origin };
+        if let Some(before) = self.files.insert(path.clone(), placed) {
+            self.overlaps.push((path, before.mapping, at));
+        }
+        if self.files.len() > FILES_MAX as usize {
+            return Err(RenderError::TooMany { found: self.files.len() as u64, max: FILES_MAX });
+        }
+        Ok(())
+    }
+}
+
+/// Path in the repository of a file of a mapping.
+pub(crate) fn origin(mapping: &RenderMapping, relative: &str) -> String {
+    match (mapping.source.as_str(), relative) {
+        (source, "") => source.to_owned(),
+        ("", relative) => relative.to_owned(),
+        (source, relative) => format!("{source}/{relative}"),
+    }
+}
+
+/// Path in the repository and destination of a file of a mapping.
+pub(crate) fn mapped_path(
+    mapping: &RenderMapping,
+    relative: &str,
+) -> (String, Result<ManagedPath, RenderError>) {
+    (origin(mapping, relative), destination(mapping, relative))
+}
+
+/// Destination of a file of a mapping.
+fn destination(mapping: &RenderMapping, relative: &str) -> Result<ManagedPath, RenderError> {
+    Ok(match relative {
+        "" if mapping.keep_name => {
+            mapping.destination.join(mapping.source.rsplit('/').next().unwrap_or_default())?
+        }
+        "" => mapping.destination.clone(),
+        relative => mapping.destination.join(relative)?,
+    })
+}
+
+fn check_kind(mapping: &RenderMapping, listed: &[SourceFile]) -> Result<(), RenderError> {
+    let found = match listed {
+        [] => return Ok(()),
+        [only] if only.relative.is_empty() => SourceKind::File,
+        _ => SourceKind::Dir,
+    };
+    match mapping.kind {
+        Some(wanted) if wanted != found => Err(RenderError::Kind {
+            mapping: mapping.label.clone(),
+            source_path: mapping.source.clone(),
+            found: found.as_str(),
+            wanted,
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn allowed(path: &ManagedPath, allow: &[ManagedPath]) -> Result<(), RenderError> {
+    if let Some(rule) = never_touch(path) {
+        return Err(RenderError::NeverTouch { path: path.clone(), rule });
+    }
+    match needs_permission(path) {
+        Some(rule) if !allow.iter().any(|allowed| path.starts_with_dir(allowed)) => {
+            Err(RenderError::NotAllowed { path: path.clone(), rule })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Directories with a `resource.json` whose files come from different directories of the repository.
+fn mixed(files: &BTreeMap<ManagedPath, Placed>) -> Vec<ManagedPath> {
+    let above = |origin: &str| origin.rsplit_once('/').map_or("", |(dir, _)| dir).to_owned();
+    let mut origins: BTreeMap<ManagedPath, (String, bool)> = BTreeMap::new();
+    for (path, placed) in files {
+        let Some(dir) = path.parent() else { continue };
+        let from = above(&placed.origin);
+        let entry = origins.entry(dir).or_insert_with(|| (from.clone(), false));
+        entry.1 |= entry.0 != from;
+    }
+    let mixed = origins.into_iter().filter(|(dir, (_, mixed))| {
+        *mixed
+            && dir.join(crate::resource_json::RESOURCE_JSON).is_ok_and(|r| files.contains_key(&r))
+    });
+    mixed.map(|(dir, _)| dir).collect()
+}
+
+fn warnings(spec: &RenderSpec, overlaps: Vec<(ManagedPath, usize, usize)>) -> Vec<Warning> {
+    let label = |at: usize| &spec.mappings[at].label;
+    let more = overlaps.len().saturating_sub(WARNINGS_MAX);
+    let mut all: Vec<Warning> = overlaps
+        .into_iter()
+        .take(WARNINGS_MAX)
+        .map(|(path, before, after)| {
+            Warning(format!("{path}: {} overlays {}", label(after), label(before)))
+        })
+        .collect();
+    if more > 0 {
+        all.push(Warning(format!("{more} more files are overlaid")));
+    }
+    all
+}
