@@ -25,8 +25,8 @@ use crate::{
 pub const EXAMPLES: &str = "Examples:
   millctl snapshot list line1
   millctl snapshot create line1 -m 'before the module upgrade'
-  millctl snapshot verify line1 20261012t143414z-7
-  millctl snapshot restore line1 20261012t143414z-7 -m 'wrong recipe'";
+  millctl snapshot verify line1 20261012t143413z
+  millctl snapshot restore line1 20261012t143413z -m 'wrong recipe'";
 
 /// What to do with snapshots.
 #[derive(Debug, Subcommand)]

@@ -19,7 +19,7 @@ use crate::{
 #[command(after_help = "Examples:
   millctl gateway rollback line1 -m 'wrong recipe'         to before the last change
   millctl gateway rollback line1 --to 4bf57a6 -m 'known to work'
-  millctl gateway rollback line1 --to 20261012t143414z-7 --project packing --yes
+  millctl gateway rollback line1 --to 20261012t143413z --project packing --yes
 
 It exits with 0 when the files are applied, 8 when it failed or was rolled back, 7 when it stopped
 waiting.")]

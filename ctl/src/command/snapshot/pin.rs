@@ -6,7 +6,7 @@ use crate::{cli::Global, error::Result};
 /// What it takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  millctl snapshot pin line1 20261012t143414z-7 -m 'the line ran well on it'")]
+  millctl snapshot pin line1 20261012t143413z -m 'the line ran well on it'")]
 pub struct Args {
     /// Which.
     #[command(flatten)]

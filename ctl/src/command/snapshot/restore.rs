@@ -14,8 +14,8 @@ use crate::{
 /// What it takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  millctl snapshot restore line1 20261012t143414z-7 -m 'wrong recipe'
-  millctl snapshot restore line1 20261012t143414z-7 --project packing --yes
+  millctl snapshot restore line1 20261012t143413z -m 'wrong recipe'
+  millctl snapshot restore line1 20261012t143413z --project packing --yes
 
 It is the same as millctl gateway rollback line1 --to ID.")]
 pub struct Args {

@@ -6,7 +6,7 @@ use crate::{cli::Global, error::Result};
 /// What it takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  millctl snapshot unpin line1 20261012t143414z-7")]
+  millctl snapshot unpin line1 20261012t143413z")]
 pub struct Args {
     /// Which.
     #[command(flatten)]

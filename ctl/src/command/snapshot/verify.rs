@@ -6,7 +6,7 @@ use crate::{cli::Global, error::Result};
 /// What it takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  millctl snapshot verify line1 20261012t143414z-7
+  millctl snapshot verify line1 20261012t143413z
 
 It exits with 8 when a file is damaged or the snapshot is not there.")]
 pub struct Args {
