@@ -8,8 +8,8 @@ use clap_complete::engine::ArgValueCandidates;
 
 use crate::{
     command::{
-        agent, apply, cluster, completion, config, context, delete, describe, explain, get, lint, login,
-        man, rollout, schema, status, token, version,
+        agent, apply, cluster, completion, config, context, delete, describe, explain, gateway,
+        get, history, lint, login, man, rollout, schema, snapshot, status, token, version,
     },
     complete,
     output::Output,
@@ -43,6 +43,7 @@ const EXAMPLES: &str = "Examples:
   millctl get gateways -o wide           one line per gateway
   millctl describe gateway line1         everything about one gateway
   millctl rollout watch                  follow the newest rollout to its end
+  millctl gateway rollback line1         back to before the last change
   millctl token create agent line1       a join token for the agent of line1
 
 Exit codes:
@@ -112,6 +113,14 @@ pub enum Command {
     Rollout(rollout::Command),
     /// What is wrong with resources and the files that they map, without a cluster.
     Lint(lint::Args),
+    /// One gateway: sync, retry, rollback, pause, resume, dry-run, sessions, drift.
+    #[command(subcommand, alias = "gw", after_help = gateway::EXAMPLES)]
+    Gateway(gateway::Command),
+    /// Snapshots of a gateway: list, create, verify, restore, pin, unpin.
+    #[command(subcommand, alias = "snapshots", after_help = snapshot::EXAMPLES)]
+    Snapshot(snapshot::Command),
+    /// What was done to a gateway.
+    History(history::Args),
     /// What a kind or a field of it means.
     Explain(explain::Args),
     /// JSON Schema of a kind.

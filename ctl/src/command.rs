@@ -9,12 +9,15 @@ pub mod context;
 pub mod delete;
 pub mod describe;
 pub mod explain;
+pub mod gateway;
 pub mod get;
+pub mod history;
 pub mod lint;
 pub mod login;
 pub mod man;
 pub mod rollout;
 pub mod schema;
+pub mod snapshot;
 pub mod status;
 pub mod token;
 pub mod version;
@@ -63,6 +66,9 @@ pub async fn run(cli: Cli, origins: Origins) -> Result<()> {
         Command::Delete(args) => delete::run(global, args).await,
         Command::Rollout(command) => rollout::run(global, command).await,
         Command::Lint(args) => lint::run(global, args),
+        Command::Gateway(command) => gateway::run(global, command).await,
+        Command::Snapshot(command) => snapshot::run(global, command).await,
+        Command::History(args) => history::run(global, args).await,
         Command::Explain(args) => explain::run(global, args),
         Command::Schema(args) => schema::run(global, args),
         Command::Token(command) => token::run(global, command).await,

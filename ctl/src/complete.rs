@@ -1,12 +1,13 @@
 //! What a shell may complete: words of this program, and live names from the cluster. A shell waits
 //! for it, so it has half a second; without an answer it offers nothing and says nothing.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use clap::CommandFactory;
 use clap_complete::{CompleteEnv, engine::CompletionCandidate};
 use millwright_model::resource::Kind;
 use millwright_proto::control::{ClusterStatusRequest, GetRequest, ListTokensRequest};
+use serde_json::Value;
 
 use crate::{
     cli::Cli,
@@ -110,6 +111,53 @@ pub fn names(kind: Kind) -> Vec<CompletionCandidate> {
 /// Names of gateways.
 pub fn gateways() -> Vec<CompletionCandidate> {
     names(Kind::Gateway)
+}
+
+/// Kinds that have a history.
+pub fn historic() -> Vec<CompletionCandidate> {
+    candidates(["gateway"])
+}
+
+/// Ids of the snapshots of the gateway that the line names.
+pub fn snapshots() -> Vec<CompletionCandidate> {
+    of_gateway_before(|status| ids(status, "/snapshots", "/id"))
+}
+
+/// What the gateway that the line names can be rolled back to: its snapshots, and the commits that
+/// it has run.
+pub fn targets() -> Vec<CompletionCandidate> {
+    of_gateway_before(|status| {
+        let mut all = ids(status, "/snapshots", "/id");
+        let commits: BTreeSet<String> = ids(status, "/history", "/commit").into_iter().collect();
+        all.extend(commits.into_iter().map(|commit| commit.chars().take(8).collect()));
+        all
+    })
+}
+
+fn ids(status: &Value, list: &str, key: &str) -> Vec<String> {
+    let items = status.pointer(list).and_then(Value::as_array);
+    let id = |item: &Value| item.pointer(key).and_then(Value::as_str).map(str::to_owned);
+    items.into_iter().flatten().filter_map(id).collect()
+}
+
+/// Something of the status of the gateway that stands after noun and verb: the first word there
+/// that names one.
+fn of_gateway_before(pick: impl Fn(&Value) -> Vec<String>) -> Vec<CompletionCandidate> {
+    let words = words();
+    let after = words.into_iter().skip(2).filter(|word| !word.is_empty() && !word.starts_with('-'));
+    let wanted: Vec<String> = after.collect();
+    live(async |mut client| {
+        let mut control = client.control().await.ok()?;
+        for name in wanted {
+            let request =
+                GetRequest { kind: "Gateway".to_owned(), name, stale: true, ..Default::default() };
+            let Ok(answer) = control.get(request).await else { continue };
+            let resource = answer.into_inner().resources.into_iter().next()?;
+            let value: Value = serde_json::from_slice(&resource.json).ok()?;
+            return Some(pick(value.pointer("/status")?));
+        }
+        None
+    })
 }
 
 /// Ids of rollouts.

@@ -1,7 +1,8 @@
 //! Follows rollouts to their end by the watch stream: a live picture on a terminal, one line per
-//! transition elsewhere. Ctrl-C and a time limit end the following, never the rollout.
+//! transition elsewhere. What is waited for of a single gateway is followed in [`gateway`]. Ctrl-C and a time limit end the following, never the rollout.
 
 pub mod board;
+pub mod gateway;
 pub mod screen;
 
 use std::{pin::pin, time::Duration};

@@ -1,11 +1,13 @@
 //! How resources look to people: which columns a kind has, what `describe` says. It reads the JSON
 //! that the cluster answers with and never fails on a field that is missing.
 
+pub mod attempt;
 pub mod columns;
 pub mod describe;
 pub mod fields;
 pub mod gateway;
 pub mod progress;
+pub mod seen;
 pub mod transitions;
 
 use serde_json::Value;
@@ -56,4 +58,32 @@ pub fn pairs(value: &Value, path: &str) -> String {
         .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
         .collect();
     if pairs.is_empty() { "-".to_owned() } else { pairs.join(", ") }
+}
+
+/// Bytes in the unit that says something, in powers of 1024.
+pub fn bytes(count: u64) -> String {
+    match count {
+        0..=9_999 => format!("{count} B"),
+        10_000..=10_239_999 => format!("{} KiB", count / 1024),
+        _ => format!("{} MiB", count / (1024 * 1024)),
+    }
+}
+
+/// How long something took.
+pub fn took(ms: u64) -> String {
+    if ms < 2_000 { format!("{ms} ms") } else { crate::output::span(ms) }
+}
+
+/// Words of a list at a path, joined; `-` when there are none.
+pub fn words(value: &Value, path: &str) -> String {
+    let all: Vec<&str> = list(value, path).iter().filter_map(Value::as_str).collect();
+    if all.is_empty() { "-".to_owned() } else { all.join(", ") }
+}
+
+/// A moment at a path; `-` when there is none.
+pub fn moment(value: &Value, path: &str) -> String {
+    match number(value, path) {
+        0 => "-".to_owned(),
+        ms => millwright_model::time::Timestamp(ms).to_string(),
+    }
 }

@@ -23,6 +23,20 @@ use crate::{
 /// Gateways that need a look, named at most.
 const NAMED_MAX: usize = 15;
 
+/// Order in which states are counted: what is well, then what is broken, then what waits.
+const STATES: [&str; 10] = [
+    "InSync",
+    "Inconsistent",
+    "Failed",
+    "RolledBack",
+    "Drifted",
+    "Offline",
+    "Syncing",
+    "Pending",
+    "Paused",
+    "Unassigned",
+];
+
 /// What it takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -87,22 +101,27 @@ fn picture(scene: &Scene, wide: bool) -> String {
 }
 
 fn summary(gateways: &[Value]) -> String {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(usize, String), usize> = BTreeMap::new();
     for gateway in gateways {
-        *counts.entry(text(gateway, "/status/state")).or_default() += 1;
+        let state = text(gateway, "/status/state");
+        let rank = STATES.iter().position(|word| *word == state).unwrap_or(STATES.len());
+        *counts.entry((rank, state)).or_default() += 1;
     }
     let style = output::style();
     let parts: Vec<String> = counts
         .iter()
-        .map(|(state, n)| style.paint(tone_of(state), &format!("{n} {state}")))
+        .map(|((_, state), n)| style.paint(tone_of(state), &format!("{n} {state}")))
         .collect();
     if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
 }
 
 fn attention(gateways: &[Value], limit: Option<usize>) -> String {
     let style = output::style();
-    let mut off: Vec<&Value> =
-        gateways.iter().filter(|gateway| text(gateway, "/status/state") != "InSync").collect();
+    // One that runs what a person rolled it back to is in sync, with a reason.
+    let well = |gateway: &&Value| {
+        text(gateway, "/status/state") == "InSync" && text(gateway, "/status/reason") == "-"
+    };
+    let mut off: Vec<&Value> = gateways.iter().filter(|gateway| !well(gateway)).collect();
     if off.is_empty() && gateways.is_empty() {
         return String::new();
     }

@@ -73,11 +73,12 @@ impl Style {
 pub fn tone_of(word: &str) -> Tone {
     match word {
         "InSync" | "Completed" | "Resolved" | "applied" | "connected" | "leader" | "done"
-        | "created" | "used" => Tone::Good,
+        | "created" | "used" | "added" => Tone::Good,
         "Syncing" | "Running" | "assigned" | "open" | "follower" | "configured" => Tone::Busy,
         "Pending" | "Waiting" | "Paused" | "Unassigned" | "Unknown" | "learner" | "candidate"
-        | "Superseded" => Tone::Waiting,
-        "Failed" | "Offline" | "failed" | "lost" | "unreachable" | "revoked" => Tone::Bad,
+        | "Superseded" | "Drifted" | "modified" | "deleted" => Tone::Waiting,
+        "Failed" | "RolledBack" | "Inconsistent" | "rolledBack" | "inconsistent" | "Offline"
+        | "failed" | "lost" | "unreachable" | "revoked" => Tone::Bad,
         "pending" | "skipped" | "never" | "expired" | "unchanged" | "-" => Tone::Dim,
         _ => Tone::Plain,
     }

@@ -4,7 +4,7 @@
 use millwright_model::resource::Kind;
 use serde_json::Value;
 
-use super::{list, short, since, text};
+use super::{list, seen, short, since, text};
 use crate::output::table::Column;
 
 /// What stands in a column.
@@ -42,7 +42,10 @@ const GATEWAY: [(Column, Cell); 7] = [
     (Column::new("AGENT").spare(3), |v| text(v, "/status/connection/state")),
     MESSAGE,
 ];
-const GATEWAY_MORE: [(Column, Cell); 6] = [
+const GATEWAY_MORE: [(Column, Cell); 9] = [
+    (Column::new("SESSIONS"), seen::sessions_counted),
+    (Column::new("DRIFT"), |v| text(v, "/status/drift/count")),
+    (Column::new("BACKUP"), seen::backup_word),
     (Column::new("GENERATION"), |v| text(v, "/status/applied/generation")),
     (Column::new("NODE"), |v| text(v, "/status/connection/node")),
     (Column::new("IGNITION"), |v| text(v, "/status/facts/ignitionVersion")),

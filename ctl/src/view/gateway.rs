@@ -1,25 +1,16 @@
 //! `describe gateway`: what it should run, what it runs, who says so, and what happened before.
 
-use millwright_model::time::Timestamp;
 use serde_json::Value;
 
-use super::{fields::Fields, list, maybe, number, pairs, short, since, text};
-use crate::output::{
-    self,
-    style::{Style, Tone},
-    table::{Column, table},
+use super::{
+    attempt::{self, failures},
+    fields::Fields,
+    list, maybe, pairs, seen, short, since, text,
 };
+use crate::output::style::{Style, Tone};
 
-const HISTORY: [Column; 8] = [
-    Column::new("WHEN"),
-    Column::new("GENERATION"),
-    Column::new("COMMIT"),
-    Column::new("RESULT"),
-    Column::new("CHANGED").spare(1),
-    Column::new("DELETED").spare(2),
-    Column::new("BYTES").spare(3),
-    Column::new("TOOK"),
-];
+/// Attempts, snapshots and instructions shown at most; commands of their own show all.
+const SHOWN_MAX: usize = 10;
 
 /// The gateway for people.
 pub fn describe(value: &Value, style: Style, width: Option<usize>) -> String {
@@ -37,18 +28,55 @@ pub fn describe(value: &Value, style: Style, width: Option<usize>) -> String {
     out.line("Desired", &version(value, "/status/desired"));
     out.line("Attempted", &version(value, "/status/attempted"));
     out.line("Applied", &version(value, "/status/applied"));
-    for failure in list(value, "/status/failures") {
-        let step = text(failure, "/step");
-        let told = format!("{} in {step}: {}", text(failure, "/kind"), text(failure, "/message"));
-        out.line("Failure", &told);
+    failures(&mut out, "Failure", list(value, "/status/failures"));
+    failures(&mut out, "Notice", list(value, "/status/notices"));
+    out.line("Paused", &paused(value));
+    out.line("Backup", &seen::backup(value));
+    if value.pointer("/status/facts").is_some() {
+        out.line("Sessions", &seen::sessions_counted(value));
+        out.line("Drift", &seen::drift_counted(value.pointer("/status/drift").unwrap_or(value)));
     }
-    let history: Vec<Vec<String>> =
-        list(value, "/status/history").iter().map(history_row).collect();
-    if !history.is_empty() {
-        out.heading("History");
-        out.raw(&table(&HISTORY, &history, width, style));
-    }
+    sections(&mut out, value, style, width);
     out.finish()
+}
+
+/// Tables of what there is; what is empty has no heading.
+fn sections(out: &mut Fields, value: &Value, style: Style, width: Option<usize>) {
+    let some = |path: &str| {
+        let all = list(value, path);
+        &all[..all.len().min(SHOWN_MAX)]
+    };
+    let members = seen::members(value, width, style);
+    section(out, "Members", !members.is_empty(), || members);
+    let open = list(value, "/status/sessions");
+    section(out, "Sessions", !open.is_empty(), || seen::sessions(open, width, style));
+    let drifted = !list(value, "/status/drift/entries").is_empty();
+    let drift = &value["status"]["drift"];
+    section(out, "Drift", drifted, || seen::drift(drift, width, style));
+    let snapshots = some("/status/snapshots");
+    section(out, "Snapshots", !snapshots.is_empty(), || seen::snapshots(snapshots, width, style));
+    let asked = some("/status/instructions");
+    section(out, "Instructions", !asked.is_empty(), || seen::instructions(asked, width, style));
+    let history = some("/status/history");
+    let table = || attempt::history(history, false, width, style);
+    section(out, "History", !history.is_empty(), table);
+}
+
+fn section(out: &mut Fields, title: &str, shown: bool, table: impl FnOnce() -> String) {
+    if shown {
+        out.heading(title);
+        out.raw(&table());
+    }
+}
+
+fn paused(value: &Value) -> String {
+    if !value.pointer("/status/paused").is_some_and(Value::is_object) {
+        return "-".to_owned();
+    }
+    let reason = maybe(value, "/status/paused/reason");
+    let colon = if reason.is_empty() { "" } else { ": " };
+    let (by, ago) = (text(value, "/status/paused/by"), since(value, "/status/paused/since"));
+    format!("by {by} {ago} ago{colon}{reason}")
 }
 
 fn agent(value: &Value) -> String {
@@ -97,31 +125,4 @@ fn version(value: &Value, path: &str) -> String {
         line.push_str(&format!(", by {rollout}"));
     }
     line
-}
-
-fn history_row(attempt: &Value) -> Vec<String> {
-    let applied = attempt.pointer("/manifest").is_some_and(Value::is_string);
-    vec![
-        Timestamp(number(attempt, "/at")).to_string(),
-        text(attempt, "/generation"),
-        short(attempt, "/commit"),
-        if applied { "applied" } else { "failed" }.to_owned(),
-        text(attempt, "/filesChanged"),
-        text(attempt, "/filesDeleted"),
-        bytes(number(attempt, "/bytesFetched")),
-        took(number(attempt, "/durationMs")),
-    ]
-}
-
-fn took(ms: u64) -> String {
-    if ms < 2_000 { format!("{ms} ms") } else { output::span(ms) }
-}
-
-/// Bytes in the unit that says something, in powers of 1024.
-fn bytes(count: u64) -> String {
-    match count {
-        0..=9_999 => format!("{count} B"),
-        10_000..=10_239_999 => format!("{} KiB", count / 1024),
-        _ => format!("{} MiB", count / (1024 * 1024)),
-    }
 }

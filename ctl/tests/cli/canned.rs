@@ -23,37 +23,107 @@ fn gateway(name: &str, line: &str, status: Value) -> Value {
     })
 }
 
+/// A moment that does not move, for what is shown as one.
+const THEN: u64 = 1_791_815_654_089;
+/// The snapshot that the last change of line1 left.
+pub(crate) const SNAPSHOT: &str = "20261012t143413z";
+
+/// An attempt as the cluster keeps it.
+pub(crate) fn attempt(generation: u64, attempt: u32, result: &str, trigger: &str) -> Value {
+    let applied = result == "applied";
+    json!({
+        "generation": generation, "attempt": attempt, "result": result, "trigger": trigger,
+        "commit": if generation > 6 { COMMIT } else { "e58a73fa00c1d2e3f4a5b6c7d8e9f00112233445" },
+        "reference": "branch main", "manifest": applied.then_some("751a9f0c88431234"),
+        "failures": if applied { json!([]) } else { json!([{"step": "verify", "kind": "not_loaded", "retry": "never",
+            "message": "the gateway did not load the view", "subject": "projects/packing/views/Main",
+            "remedy": "open the view in a Designer and save it again"}]) },
+        "notices": [], "sessions": [], "kept": [], "at": THEN + 60_000 * generation, "projects": ["packing", "shared"],
+        "snapshot": SNAPSHOT, "filesAdded": 2, "filesChanged": 5, "filesDeleted": 3, "bytesFetched": 140_976,
+        "durationMs": 597,
+    })
+}
+
+fn snapshot(id: &str, pinned: bool, cause: &str) -> Value {
+    json!({"id": id, "takenAt": THEN, "commit": COMMIT, "files": 412, "bytes": 8_812_120, "newBytes": 20_480,
+        "durationMs": 912, "stores": ["local", "s3://plant-snapshots/line1"], "pinned": pinned, "cause": cause})
+}
+
+fn session(kind: &str, user: &str, project: &str) -> Value {
+    json!({"kind": kind, "id": format!("s-{user}"), "user": user, "project": project, "since": THEN,
+        "address": "10.1.0.77"})
+}
+
 fn in_sync() -> Value {
+    let connection = json!({"state": "connected", "node": "n2", "since": minutes_ago(10),
+        "agentVersion": "0.1.0", "address": "10.1.0.4:40112"});
+    let mut failed = attempt(7, 1, "rolledBack", "rollout plants-2");
+    failed["at"] = json!(THEN + 60_000 * 6 + 30_000);
     json!({
         "state": "InSync", "reason": "", "message": "",
-        "connection": {"state": "connected", "node": "n2", "since": minutes_ago(10),
-            "agentVersion": "0.1.0", "address": "10.1.0.4:40112"},
+        "connection": connection,
         "facts": {"systemName": "Line-1", "ignitionVersion": "8.3.6 (b2026042713)",
             "state": "RUNNING", "redundancyRole": "Independent", "activityLevel": "Active"},
-        "desired": {"commit": COMMIT, "manifest": "751a9f0c88431234", "generation": 7, "rollout": "plants-2"},
-        "attempted": {"commit": COMMIT, "generation": 7},
+        "sessions": [session("designer", "ann", "packing"), session("perspective", "op4", "packing"),
+            session("perspective", "op7", "shared")],
+        "drift": {"count": 0, "entries": [], "since": 0},
+        "snapshots": [snapshot(SNAPSHOT, true, "before generation 7"), snapshot("20261011t090000z", false, "before the upgrade")],
+        "members": {"single": {"connection": connection, "facts": {}}},
+        "backup": null, "paused": null,
+        "desired": {"commit": COMMIT, "manifest": "751a9f0c88431234", "generation": 7, "rollout": "plants-2",
+            "reference": "branch main", "attempt": 2, "origin": "rollout", "trigger": "retry by ann"},
+        "attempted": {"commit": COMMIT, "generation": 7, "attempt": 2},
         "applied": {"commit": COMMIT, "manifest": "751a9f0c88431234", "generation": 7, "at": minutes_ago(9)},
-        "failures": [],
-        "history": [
-            {"at": 1_791_815_654_089_u64, "generation": 7, "commit": COMMIT, "manifest": "751a9f0c88431234",
-                "filesChanged": 5, "filesDeleted": 3, "bytesFetched": 140_976, "durationMs": 597, "failures": []},
-            {"at": 1_791_815_054_089_u64, "generation": 6, "commit": "e58a73fa00", "manifest": null,
-                "filesChanged": 0, "filesDeleted": 0, "bytesFetched": 0, "durationMs": 61_000, "failures": []},
-        ],
+        "failures": [], "notices": [],
+        "history": [attempt(7, 2, "applied", "retry by ann: view mended"), failed,
+            attempt(6, 1, "applied", "rollout plants-1")],
+        "instructions": [],
     })
 }
 
 fn failed() -> Value {
+    let connection = |node: &str, state: &str| {
+        json!({"state": state, "node": node, "since": minutes_ago(10), "agentVersion": "0.1.0",
+        "address": "10.2.0.4:40112"})
+    };
+    let facts = |role: &str, activity: &str| {
+        json!({"systemName": "Line-2", "ignitionVersion": "8.3.6 (b2026042713)", "state": "RUNNING",
+        "redundancyRole": role, "activityLevel": activity, "peerConnected": true})
+    };
+    let mut attempt = attempt(7, 1, "rolledBack", "rollout plants-2");
+    attempt["notices"] = json!([{"step": "preflight", "kind": "trial_expired", "retry": "later",
+        "message": "the trial of the gateway has expired", "remedy": "reset the trial"}]);
     json!({
-        "state": "Failed", "reason": "ApplyFailed",
-        "message": "verify: the scan did not complete within 60s, and the files from before were restored",
-        "connection": {"state": "connected", "node": "n3", "since": minutes_ago(10),
-            "agentVersion": "0.1.0", "address": "10.2.0.4:40112"},
-        "attempted": {"commit": COMMIT, "generation": 7},
+        "state": "RolledBack", "reason": "ApplyFailed",
+        "message": "verify: the gateway did not load the view, and the files from before were restored",
+        "connection": connection("n3", "connected"),
+        "facts": facts("Master", "Active"),
+        "sessions": null,
+        "drift": {"count": 3, "since": THEN, "entries": [
+            {"path": "projects/packing/views/Main/view.json", "change": "modified", "actor": "ann"},
+            {"path": "projects/packing/views/Old/resource.json", "change": "deleted"}]},
+        "snapshots": [],
+        "members": {"master": {"connection": connection("n3", "connected"), "facts": facts("Master", "Active")},
+            "backup": {"connection": connection("n1", "connected"), "facts": facts("Backup", "Warm")}},
+        "backup": {"generation": 6, "inSync": false, "message": "project state is SyncError", "attempt": 2, "at": minutes_ago(9)},
+        "paused": {"by": "bob", "reason": "audit until Friday", "since": minutes_ago(30)},
+        "attempted": {"commit": COMMIT, "generation": 7, "attempt": 1},
         "applied": {"commit": "e58a73fa00", "manifest": "0011223344556677", "generation": 6, "at": minutes_ago(90)},
-        "failures": [{"kind": "Timeout", "step": "verify", "message": "the scan did not complete within 60s"}],
-        "history": [],
+        "failures": attempt["failures"], "notices": attempt["notices"],
+        "history": [attempt],
+        "instructions": [{"id": "i0", "member": "master", "kind": "snapshot_verify", "subject": SNAPSHOT, "by": "bob",
+            "reason": "", "at": THEN, "expiresAt": THEN + 600_000,
+            "answer": {"ok": false, "message": "there is no snapshot 20261012t143413z here", "detail": "", "at": THEN + 900}}],
     })
+}
+
+/// A gateway of the company under another status.
+pub(crate) fn with_status(name: &str, change: impl FnOnce(&mut Value)) -> Value {
+    let of_name = |value: &&Value| value["kind"] == "Gateway" && value["metadata"]["name"] == name;
+    let company = company();
+    let mut value = company.resources.iter().find(of_name).cloned().expect("a gateway");
+    change(&mut value["status"]);
+    value
 }
 
 fn offline() -> Value {

@@ -30,6 +30,18 @@ async fn reasons_travel_with_every_change() {
         vec!["token", "revoke", "3fa85f64c1d2"],
         vec!["agent", "evict", "line1", "--yes"],
         vec!["agent", "ban", "line1", "--yes", "--member", "backup"],
+        vec!["gateway", "sync", "line1", "--detach"],
+        vec!["gateway", "retry", "line1", "--detach"],
+        vec!["gateway", "pause", "line1"],
+        vec!["gateway", "resume", "line1"],
+        vec!["gateway", "rollback", "line1", "--yes", "--detach"],
+        vec!["gateway", "dry-run", "line1", "--detach"],
+        vec!["gateway", "drift", "line1", "--check", "--detach"],
+        vec!["snapshot", "create", "line1", "--detach"],
+        vec!["snapshot", "verify", "line1", canned::SNAPSHOT, "--detach"],
+        vec!["snapshot", "pin", "line1", canned::SNAPSHOT, "--detach"],
+        vec!["snapshot", "unpin", "line1", canned::SNAPSHOT, "--detach"],
+        vec!["snapshot", "restore", "line1", canned::SNAPSHOT, "--yes", "--detach"],
     ] {
         fake.asked();
         let mut all = args.clone();
@@ -49,6 +61,8 @@ async fn nothing_is_destroyed_without_a_yes() {
         vec!["delete", "gateway", "line3"],
         vec!["agent", "evict", "line1"],
         vec!["agent", "ban", "line1"],
+        vec!["gateway", "rollback", "line1"],
+        vec!["snapshot", "restore", "line1", canned::SNAPSHOT],
     ] {
         let ran = fake.run(&args).await;
         assert_eq!(ran.code, 3, "{args:?}: {}", ran.all());

@@ -79,6 +79,12 @@ async fn unknown_names_suggest_the_nearest() {
         vec!["get", "gateways", "--selektor", "a=b"],
         vec!["status", "--context", "lap"],
         vec!["rollout", "watch", "plants-3"],
+        vec!["gateway", "sync", "lien1"],
+        vec!["gateway", "sessions", "line"],
+        vec!["snapshot", "list", "line4"],
+        vec!["history", "gateway", "lin3"],
+        vec!["history", "fleet", "plants"],
+        vec!["gateway", "rolback", "line1"],
     ] {
         let name = args.join(" ");
         assert_snapshot!(

@@ -48,6 +48,10 @@ pub(crate) struct Script {
     pub(crate) results: Vec<(&'static str, &'static str, &'static str)>,
     /// Resources that appear with the next `apply`.
     pub(crate) after_apply: Vec<wire::WatchEvent>,
+    /// Resources that take the place of those of the same name with the next action or instruction.
+    pub(crate) after_ask: Vec<Value>,
+    /// Events that come with it.
+    pub(crate) then: Vec<wire::WatchEvent>,
     /// What was asked, in words.
     pub(crate) asked: Vec<String>,
 }

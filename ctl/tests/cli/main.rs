@@ -7,6 +7,7 @@ mod completing;
 mod contexts;
 mod failing;
 mod fake;
+mod gateway;
 mod offline;
 mod reading;
 mod terminal;

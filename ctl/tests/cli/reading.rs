@@ -14,6 +14,10 @@ async fn tables_fit_the_width() {
         ("cluster", vec!["cluster", "status"]),
         ("rollouts", vec!["rollout", "list"]),
         ("tokens", vec!["get", "tokens"]),
+        ("history", vec!["history", "gateway", "line1"]),
+        ("sessions", vec!["gateway", "sessions", "line1"]),
+        ("drift", vec!["gateway", "drift", "line2"]),
+        ("snapshots", vec!["snapshot", "list", "line1"]),
     ] {
         for columns in ["80", "160"] {
             let ran = fake.run_in(&args, &[("COLUMNS", columns)]).await;
@@ -31,6 +35,8 @@ async fn a_pipe_gets_every_column_whole() {
     let fake = Fake::start(canned::company()).await;
     let ran = fake.run(&["get", "gateways", "-o", "wide"]).await;
     assert_snapshot!("gateways-wide", ran.all());
+    let ran = fake.run(&["history", "gateway", "line1", "-o", "wide"]).await;
+    assert_snapshot!("history-wide", ran.all());
     let ran = fake.run(&["get", "gateways"]).await;
     assert!(ran.out.contains("and the files from before were restored"), "{}", ran.all());
 }
@@ -83,6 +89,11 @@ async fn every_reading_command_knows_every_format() {
         vec!["token", "list"],
         vec!["cluster", "status"],
         vec!["status"],
+        vec!["history", "gateway", "line1"],
+        vec!["gateway", "sessions", "line1"],
+        vec!["gateway", "sessions", "line2"],
+        vec!["gateway", "drift", "line2"],
+        vec!["snapshot", "list", "line1"],
         vec!["version"],
         vec!["context", "list"],
         vec!["context", "show"],
@@ -110,7 +121,7 @@ async fn names_and_paths_are_for_scripts() {
     assert_eq!(ran.out, "gateway/line1\ngateway/line2\ngateway/line3\n");
     let path = "jsonpath={.items[*].metadata.name}";
     assert_eq!(fake.run(&["get", "gateways", "-o", path]).await.out, "line1 line2 line3\n");
-    let path = "jsonpath=$.items[?(@.status.state == 'Failed')].metadata.name";
+    let path = "jsonpath=$.items[?(@.status.state == 'RolledBack')].metadata.name";
     assert_eq!(fake.run(&["get", "gateways", "-o", path]).await.out, "line2\n");
     let yaml = fake.run(&["get", "operator", "ann", "-o", "yaml"]).await;
     assert!(
@@ -132,6 +143,10 @@ async fn stale_reads_say_as_of_which_index() {
         vec!["token", "list"],
         vec!["cluster", "status"],
         vec!["status"],
+        vec!["history", "gateway", "line1"],
+        vec!["gateway", "sessions", "line1"],
+        vec!["gateway", "drift", "line2"],
+        vec!["snapshot", "list", "line1"],
     ] {
         let mut all = args.clone();
         all.push("--stale");

@@ -185,20 +185,45 @@ impl ControlService for Shared {
         &self,
         request: Request<wire::ActOnGatewayRequest>,
     ) -> Reply<wire::ActOnGatewayResponse> {
+        operator(&request)?;
         let wire::ActOnGatewayRequest { gateway, action, to, project, reason } =
             request.into_inner();
-        drop(self.asked(format!("{action} {gateway} to={to} project={project} {reason}"))?);
-        Ok(Response::new(wire::ActOnGatewayResponse { index: 9 }))
+        let asked = format!("{action} {gateway} to={to} project={project} reason={reason}");
+        let index = self.after_ask(asked)?;
+        Ok(Response::new(wire::ActOnGatewayResponse { index }))
     }
 
     async fn instruct(
         &self,
         request: Request<wire::InstructRequest>,
     ) -> Reply<wire::InstructResponse> {
-        let wire::InstructRequest { gateway, member: _, kind, subject, reason, ttl_ms: _ } =
+        operator(&request)?;
+        let wire::InstructRequest { gateway, member: _, kind, subject, reason, ttl_ms } =
             request.into_inner();
-        drop(self.asked(format!("instruct {gateway} {kind} {subject} {reason}"))?);
-        Ok(Response::new(wire::InstructResponse { id: "i1".to_owned(), index: 9 }))
+        let asked = format!("{kind} {gateway} subject={subject} ttl={ttl_ms} reason={reason}");
+        let index = self.after_ask(asked)?;
+        Ok(Response::new(wire::InstructResponse { id: "i1".to_owned(), index }))
+    }
+}
+
+impl Shared {
+    /// What happens after a gateway was acted on: reads see it, and watches.
+    fn after_ask(&self, asked: String) -> Result<u64, Status> {
+        let mut script = self.asked(asked)?;
+        for new in std::mem::take(&mut script.after_ask) {
+            let same = |old: &Value| {
+                text(old, "/kind") == text(&new, "/kind")
+                    && text(old, "/metadata/name") == text(&new, "/metadata/name")
+            };
+            script.resources.retain(|old| !same(old));
+            script.resources.push(new);
+        }
+        let then = std::mem::take(&mut script.then);
+        script.events.extend(then);
+        let index = script.index;
+        drop(script);
+        self.changed.send_modify(|version| *version += 1);
+        Ok(index)
     }
 }
 
