@@ -32,7 +32,8 @@ impl Column {
         Self { title, prose: true, spare: 0 }
     }
 
-    /// One that is left out when space is short: the highest number goes first.
+    /// One that is left out when space is short: the highest number goes first, columns of the
+    /// same number together.
     #[must_use]
     pub const fn spare(mut self, order: u8) -> Self {
         self.spare = order;
@@ -77,9 +78,9 @@ pub fn layout(columns_: &[Column], rows: &[Vec<String>], limit: Option<usize>) -
     let Some(limit) = limit else { return Layout { kept } };
     squeeze(&mut kept, PROSE_GOOD, limit);
     while total(&kept) > limit {
-        let spare = kept.iter().map(|one| (columns_[one.at].spare, one.at)).max();
+        let spare = kept.iter().map(|one| columns_[one.at].spare).max();
         match spare {
-            Some((order, at)) if order > 0 => kept.retain(|one| one.at != at),
+            Some(order) if order > 0 => kept.retain(|one| columns_[one.at].spare != order),
             Some(_) | None => break,
         }
     }

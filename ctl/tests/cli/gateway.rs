@@ -27,8 +27,14 @@ async fn given(result: Option<&str>) -> Fake {
     let ended = result.map(|result| {
         let mut ended = syncing.clone();
         let status = &mut ended["status"];
-        status["state"] = json!("InSync");
-        status["message"] = json!("");
+        let (state, message) = match result {
+            "applied" => ("InSync", ""),
+            "rolledBack" => ("RolledBack", "verify: the gateway did not load the view"),
+            "inconsistent" => ("Inconsistent", "restore: the disk is full"),
+            _ => ("Failed", "verify: the gateway did not load the view"),
+        };
+        status["state"] = json!(state);
+        status["message"] = json!(message);
         // Something newer may have ended by then; it is not what was asked for.
         let history = status["history"].as_array_mut().expect("a list");
         history.insert(0, attempt(8, 1, result, "sync by ann: because"));

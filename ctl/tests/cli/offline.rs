@@ -40,7 +40,14 @@ async fn the_version_is_known_without_a_cluster() {
 #[tokio::test(flavor = "multi_thread")]
 async fn help_is_for_people() {
     let fake = Fake::start(canned::company()).await;
-    for args in [vec!["--help"], vec!["rollout", "watch", "--help"], vec!["rollout", "--help"]] {
+    for args in [
+        vec!["--help"],
+        vec!["rollout", "watch", "--help"],
+        vec!["rollout", "--help"],
+        vec!["gateway", "--help"],
+        vec!["gateway", "rollback", "--help"],
+        vec!["snapshot", "--help"],
+    ] {
         let ran = fake.run_in(&args, &[("COLUMNS", "100")]).await;
         assert_snapshot!(format!("help {}", args.join(" ")).replace([' ', '-'], "_"), ran.all());
     }

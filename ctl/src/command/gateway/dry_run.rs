@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Answered, Ask, Gateway, Waiting, instructed};
+use super::{Ask, Gateway, Waiting, instructed, instructed::Answered};
 use crate::{
     cli::{Global, Reason},
     command::client,
