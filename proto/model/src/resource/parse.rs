@@ -1,9 +1,9 @@
 //! Reading files: multi-document YAML or JSON, every error of a file at once, each with line,
 //! column, and what was probably meant.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
-use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Validator, error::ValidationErrorKind};
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use serde_json::{Map, Value};
 
@@ -195,6 +195,23 @@ fn convert(
     }
 }
 
+/// The schema of a kind, ready for use.
+struct Rules {
+    schema: Value,
+    validator: Validator,
+}
+
+/// Compiled once: every resource that is applied or read back from the log passes through here, and
+/// compiling a schema takes a hundred times as long as using it.
+static RULES: LazyLock<BTreeMap<Kind, Rules>> = LazyLock::new(|| {
+    let ready = |kind: Kind| {
+        let schema = schema(kind);
+        let validator = jsonschema::validator_for(&schema).expect("our own schemas are valid");
+        (kind, Rules { schema, validator })
+    };
+    Kind::ALL.into_iter().filter(|kind| kind.is_written()).map(ready).collect()
+});
+
 struct Fault {
     pointer: String,
     message: String,
@@ -230,8 +247,7 @@ fn decode(value: &Value) -> Result<Resource, Vec<Fault>> {
         fault.hint = nearest(word, written);
         return Err(vec![fault]);
     };
-    let rules = schema(kind);
-    let faults = schema_faults(&rules, value);
+    let faults = RULES.get(&kind).map(|rules| schema_faults(rules, value)).unwrap_or_default();
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -303,14 +319,16 @@ fn check(resource: &Resource) -> Result<(), Fault> {
     }
 }
 
-fn schema_faults(rules: &Value, value: &Value) -> Vec<Fault> {
-    let validator = jsonschema::validator_for(rules).expect("our own schemas are valid");
+fn schema_faults(rules: &Rules, value: &Value) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for error in validator.iter_errors(value) {
+    if rules.validator.is_valid(value) {
+        return faults;
+    }
+    for error in rules.validator.iter_errors(value) {
         let pointer = error.instance_path().to_string();
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => {
-                let known = fields_at(rules, &pointer);
+                let known = fields_at(&rules.schema, &pointer);
                 for field in unexpected {
                     let mut fault =
                         Fault::new(&format!("{pointer}/{}", escape(field)), "unknown field");
