@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::{
     State, Touched,
     command::{Accepted, Body, Command, LogContext, Outcome, Rejection},
-    state::{Cluster, REQUESTS_MAX, Release, Standing, request_key},
+    state::{Cluster, REQUESTS_MAX, Release, Standing},
 };
 
 /// What one body does.
@@ -38,8 +38,8 @@ impl State {
     /// Applies one command.
     pub fn apply(&mut self, context: LogContext, command: Command) -> (Outcome, Touched) {
         let mut touched = Touched::default();
-        let key = request_key(command.request_id);
-        if let Some((_, outcome)) = self.requests.iter().rev().find(|(known, _)| *known == key) {
+        let id = command.request_id.0;
+        if let Some((_, outcome)) = self.requests.newest().find(|(known, _)| *known == id) {
             return (Outcome::clone(outcome), touched);
         }
         // A new leader's clock may be behind the old one's.
@@ -56,11 +56,7 @@ impl State {
             Ok(accepted) => Outcome::Accepted(accepted),
             Err(rejection) => Outcome::Rejected(rejection),
         };
-        let requests = Arc::make_mut(&mut self.requests);
-        requests.push_back((key, Arc::new(outcome.clone())));
-        while requests.len() > REQUESTS_MAX {
-            requests.pop_front();
-        }
+        self.requests.push((id, Arc::new(outcome.clone())), REQUESTS_MAX);
         (outcome, touched)
     }
 

@@ -1,15 +1,16 @@
 //! The replicated state. Cheap to clone: maps are shared until one of them changes.
 
 mod record;
+mod ring;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use millwright_model::{
     generation::Epoch,
-    id::{GatewayName, Member, Name, RequestId, RolloutId},
+    id::{GatewayName, Member, Name, RolloutId},
     resource::{Fleet, Gateway, Kind, Operator, Repository, SyncProfile},
     time::Timestamp,
 };
@@ -19,6 +20,7 @@ pub use self::record::{
     Attempt, Cluster, Connection, Desired, Event, GatewayStatus, KeyRecord, MemberState, Release,
     Rollout, RolloutMember, RolloutPhase, Standing, Stored, Token, TokenSpent,
 };
+pub use self::ring::Ring;
 use crate::command::{NodeRecord, Outcome};
 
 /// Events kept for watchers.
@@ -86,13 +88,9 @@ pub struct State {
     pub(crate) newest: Map<Name, RolloutId>,
     pub(crate) desired: Map<GatewayName, Arc<Desired>>,
     pub(crate) status: Map<GatewayName, Arc<GatewayStatus>>,
-    pub(crate) events: Arc<VecDeque<Arc<Event>>>,
-    pub(crate) requests: Arc<VecDeque<(String, Arc<Outcome>)>>,
-}
-
-/// How keys and requests are spelled in maps.
-pub(crate) fn request_key(id: RequestId) -> String {
-    id.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    pub(crate) events: Ring<Arc<Event>>,
+    /// Request ids with what became of them.
+    pub(crate) requests: Ring<([u8; 16], Arc<Outcome>)>,
 }
 
 /// The key of an agent.
@@ -191,7 +189,7 @@ impl State {
     }
 
     /// Newest events, oldest first.
-    pub fn events(&self) -> &VecDeque<Arc<Event>> {
+    pub fn events(&self) -> &Ring<Arc<Event>> {
         &self.events
     }
 
@@ -218,10 +216,6 @@ impl State {
             action: action.to_owned(),
             message,
         };
-        let events = Arc::make_mut(&mut self.events);
-        events.push_back(Arc::new(event));
-        while events.len() > EVENTS_MAX {
-            events.pop_front();
-        }
+        self.events.push(Arc::new(event), EVENTS_MAX);
     }
 }

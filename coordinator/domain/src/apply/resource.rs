@@ -19,15 +19,21 @@ impl State {
     ) -> Judged {
         let mut trial = self.clone();
         let mut results = Vec::with_capacity(resources.len());
+        let mut named = Vec::with_capacity(resources.len());
         for resource in resources {
             let (kind, name) = (resource.kind(), resource.name().to_owned());
+            named.push((kind, name.clone()));
             let action = trial.put_one(scene.index, resource);
             if action != "unchanged" {
                 trial.say(scene.index, kind, &name, "put", action.to_owned());
             }
             results.push((kind.as_str().to_owned(), name, action.to_owned()));
         }
-        trial.check_references()?;
+        // Putting takes nothing away: what was not named here refers to what it referred to before.
+        for (kind, name) in &named {
+            trial.check_references_of(*kind, name)?;
+        }
+        trial.check_size()?;
         if results.iter().any(|(_, _, action)| action != "unchanged") {
             trial.config_version += 1;
         }
@@ -54,9 +60,32 @@ impl State {
         for fleet in self.fleets.values().map(|stored| &stored.resource) {
             self.check_fleet(fleet)?;
         }
+        self.check_admins()
+    }
+
+    fn check_references_of(&self, kind: Kind, name: &str) -> Result<(), Rejection> {
+        match kind {
+            Kind::Gateway => match self.gateways.get(name) {
+                Some(stored) => self.check_gateway(&stored.resource),
+                None => Ok(()),
+            },
+            Kind::Fleet => match self.fleets.get(name) {
+                Some(stored) => self.check_fleet(&stored.resource),
+                None => Ok(()),
+            },
+            Kind::Operator => self.check_admins(),
+            Kind::Repository | Kind::SyncProfile | Kind::Rollout | Kind::JoinToken => Ok(()),
+        }
+    }
+
+    fn check_size(&self) -> Result<(), Rejection> {
         if self.gateways.len() > GATEWAYS_MAX {
             return Err(Rejection::Limit { message: format!("more than {GATEWAYS_MAX} gateways") });
         }
+        Ok(())
+    }
+
+    fn check_admins(&self) -> Result<(), Rejection> {
         let admins = self.operators.values().filter(|op| op.resource.spec.role == Role::Admin);
         if self.cluster.is_some() && admins.count() == 0 {
             return Err(invalid("at least one operator must keep the role admin"));
