@@ -14,9 +14,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out.join("descriptors.bin"), prost_bytes(&descriptors))?;
     tonic_prost_build::configure()
         .build_transport(false)
+        .codec_path("crate::codec::SmallBuffers")
         .bytes(".millwright.agent.v1.Chunk.data")
         .bytes(".millwright.log.v1.Entry.command")
-        .bytes(".millwright.peer.v1.ForwardRequest.command")
+        .bytes(".millwright.peer.v1.ForwardRequest")
         .bytes(".millwright.peer.v1.SnapshotChunk.data")
         .bytes(".millwright.peer.v1.ObjectsChunk.data")
         .compile_fds(descriptors)?;

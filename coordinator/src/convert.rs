@@ -48,13 +48,13 @@ pub fn outcome_to_wire(index: u64, outcome: &Outcome) -> peer::ForwardResponse {
             message: rejection.message().to_owned(),
         }),
     };
-    peer::ForwardResponse { index, outcome: Some(outcome) }
+    peer::ForwardResponse { index, outcome: Some(outcome), more: Vec::new() }
 }
 
 /// An outcome from the leader.
 pub fn outcome_from_wire(wire: peer::ForwardResponse) -> Result<(u64, Outcome), InvalidBytes> {
     use peer::forward_response::Outcome as Wire;
-    let peer::ForwardResponse { index, outcome } = wire;
+    let peer::ForwardResponse { index, outcome, more: _ } = wire;
     let outcome = match outcome.ok_or_else(|| invalid("an outcome", "it is empty"))? {
         Wire::Accepted(bytes) => {
             let accepted: Accepted =

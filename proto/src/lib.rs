@@ -2,6 +2,7 @@
 //!
 //! Generated types stop here and at the edge modules of the shells. Nothing in this crate decides anything.
 
+pub mod codec;
 pub mod convert;
 
 #[expect(clippy::pedantic, clippy::allow_attributes, unreachable_pub, reason = "generated code")]

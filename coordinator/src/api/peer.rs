@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 
-use futures::Stream;
+use futures::{Stream, future::join_all};
 use millwright_proto::peer::{self, peer_service_server::PeerService};
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest as RaftVoteRequest};
 use tonic::{Request, Response, Status, Streaming};
@@ -128,15 +128,19 @@ impl PeerService for PeerApi {
         request: Request<peer::ForwardRequest>,
     ) -> Result<Response<peer::ForwardResponse>, Status> {
         auth::coordinator(&request)?;
-        let command = request.into_inner().command;
-        let decided = self
-            .shared
-            .consensus
-            .propose_here(command)
-            .await
-            .map_err(|error| status::propose_failed(&error))?
-            .ok_or_else(|| Status::unavailable("this node does not lead"))?;
-        Ok(Response::new(convert::outcome_to_wire(decided.index, &decided.outcome)))
+        let peer::ForwardRequest { command, more } = request.into_inner();
+        let all = std::iter::once(command).chain(more);
+        let decided = join_all(all.map(|command| self.shared.consensus.propose_here(command)));
+        let mut answers = Vec::new();
+        for decided in decided.await {
+            let decided = decided
+                .map_err(|error| status::propose_failed(&error))?
+                .ok_or_else(|| Status::unavailable("this node does not lead"))?;
+            answers.push(convert::outcome_to_wire(decided.index, &decided.outcome));
+        }
+        let more = answers.split_off(1);
+        let first = answers.pop().unwrap_or_default();
+        Ok(Response::new(peer::ForwardResponse { more, ..first }))
     }
 
     async fn read_index(
