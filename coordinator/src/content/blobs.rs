@@ -8,9 +8,11 @@ use std::{
 use millwright_model::digest::{Digest, GitId};
 use millwright_proto::agent::{Chunk, FetchBatch};
 
+use zstd::bulk::Compressor;
+
 use super::{
     ContentFailed,
-    mirror::{Mirror, MirrorFailed},
+    mirror::{BlobReader, Mirror, MirrorFailed},
 };
 
 /// Content bytes in one batch: below the gRPC default of 4 MiB with room for its frame.
@@ -36,19 +38,52 @@ pub struct Blobs {
     places: Mutex<BTreeMap<Digest, Place>>,
 }
 
-/// How far a request has been answered.
-#[derive(Debug)]
+/// How far a request has been answered, and what is worth keeping from one blob to the next.
 pub struct Cursor {
     digests: Vec<Digest>,
     next: usize,
     /// A large blob in hand and how much of it is sent.
     open: Option<(Vec<u8>, usize)>,
+    /// Neighbours share delta bases, which a reader remembers.
+    reader: Option<(Arc<Mirror>, BlobReader)>,
+    /// Its tables cost more to make than a small file to compress.
+    compressor: Option<Compressor<'static>>,
+}
+
+impl std::fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cursor({} of {})", self.next, self.digests.len())
+    }
 }
 
 impl Cursor {
     /// At the beginning.
     pub fn new(digests: Vec<Digest>) -> Self {
-        Self { digests, next: 0, open: None }
+        let compressor = Compressor::new(ZSTD_LEVEL).ok();
+        Self { digests, next: 0, open: None, reader: None, compressor }
+    }
+
+    fn reader(&mut self, mirror: &Arc<Mirror>) -> &BlobReader {
+        let kept = self.reader.take().filter(|(known, _)| Arc::ptr_eq(known, mirror));
+        let kept = kept.unwrap_or_else(|| (Arc::clone(mirror), mirror.reader()));
+        &self.reader.insert(kept).1
+    }
+
+    fn chunk(&mut self, digest: Digest, offset: usize, content: &[u8], last: bool) -> Chunk {
+        let packed = self
+            .compressor
+            .as_mut()
+            .filter(|_| content.len() >= COMPRESS_MIN)
+            .and_then(|compressor| compressor.compress(content).ok())
+            .filter(|packed| packed.len() < content.len());
+        let compressed = packed.is_some();
+        Chunk {
+            digest: digest.0.to_vec(),
+            offset: offset as u64,
+            data: packed.unwrap_or_else(|| content.to_vec()).into(),
+            compressed,
+            last,
+        }
     }
 
     /// Whether everything has been sent.
@@ -64,14 +99,14 @@ impl Blobs {
         places.entry(digest).or_insert_with(|| Place { mirror: Arc::clone(mirror), id, size });
     }
 
-    fn read(&self, digest: Digest) -> Result<Vec<u8>, ContentFailed> {
+    fn read(&self, cursor: &mut Cursor, digest: Digest) -> Result<Vec<u8>, ContentFailed> {
         let place =
             self.places.lock().expect("nothing panics while holding it").get(&digest).cloned();
         let place = place.ok_or_else(|| MirrorFailed::Object {
             id: digest.to_string(),
             why: "no manifest of this node names it".to_owned(),
         })?;
-        let bytes = place.mirror.reader().read(place.id)?;
+        let bytes = cursor.reader(&place.mirror).read(place.id)?;
         if bytes.len() as u64 != place.size {
             let why = "the object has another size than before".to_owned();
             return Err(MirrorFailed::Object { id: place.id.to_string(), why }.into());
@@ -83,15 +118,15 @@ impl Blobs {
     pub fn batch(&self, cursor: &mut Cursor) -> Result<FetchBatch, ContentFailed> {
         let (mut chunks, mut bytes) = (Vec::new(), 0);
         while bytes < BATCH_BYTES && !cursor.is_done() {
+            let digest = cursor.digests[cursor.next];
             let (content, sent) = match cursor.open.take() {
                 Some(open) => open,
-                None => (self.read(cursor.digests[cursor.next])?, 0),
+                None => (self.read(cursor, digest)?, 0),
             };
-            let digest = cursor.digests[cursor.next];
             let end = content.len().min(sent + CHUNK_BYTES);
             let last = end == content.len();
             bytes += end - sent;
-            chunks.push(chunk(digest, sent, &content[sent..end], last));
+            chunks.push(cursor.chunk(digest, sent, &content[sent..end], last));
             if last {
                 cursor.next += 1;
             } else {
@@ -99,20 +134,5 @@ impl Blobs {
             }
         }
         Ok(FetchBatch { chunks })
-    }
-}
-
-fn chunk(digest: Digest, offset: usize, content: &[u8], last: bool) -> Chunk {
-    let packed = (content.len() >= COMPRESS_MIN)
-        .then(|| zstd::bulk::compress(content, ZSTD_LEVEL).ok())
-        .flatten()
-        .filter(|packed| packed.len() < content.len());
-    let compressed = packed.is_some();
-    Chunk {
-        digest: digest.0.to_vec(),
-        offset: offset as u64,
-        data: packed.unwrap_or_else(|| content.to_vec()).into(),
-        compressed,
-        last,
     }
 }
