@@ -162,8 +162,25 @@ fn per_second(count: usize, began: Instant) -> f64 {
 
 /// Logged times of new commits.
 struct Releases {
-    at_ms: mpsc::Receiver<u64>,
+    seen: mpsc::Receiver<(String, u64)>,
     _task: JoinSet<()>,
+}
+
+impl Releases {
+    /// When a commit was proposed as the new release.
+    async fn logged(&mut self, commit: &str) -> anyhow::Result<u64> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let short = format!(" is now {} ", &commit[..8]);
+        loop {
+            let (message, at_ms) = tokio::time::timeout_at(deadline, self.seen.recv())
+                .await
+                .with_context(|| format!("commit {commit} was not noticed"))?
+                .context("the watch has ended")?;
+            if message.contains(&short) {
+                return Ok(at_ms);
+            }
+        }
+    }
 }
 
 /// Logged times of new commits, as the cluster's own events say. The time in the log is the
@@ -176,14 +193,14 @@ async fn follow_releases(mut control: Control) -> anyhow::Result<Releases> {
     // Ends with the stream or its reader.
     let follow = async move {
         while let Ok(Some(event)) = events.message().await {
-            if event.message.contains(" is now ") && tx.send(event.at_ms).await.is_err() {
+            if tx.send((event.message, event.at_ms)).await.is_err() {
                 return;
             }
         }
     };
     let mut task = JoinSet::new();
     task.spawn(follow);
-    Ok(Releases { at_ms: rx, _task: task })
+    Ok(Releases { seen: rx, _task: task })
 }
 
 struct Release {
@@ -200,14 +217,10 @@ async fn release(
     releases: &mut Releases,
     run: usize,
 ) -> anyhow::Result<Release> {
-    while releases.at_ms.try_recv().is_ok() {}
     let path = "projects/shared/ignition/script-python/plant/module0/code.py";
     let content = format!("def revision():\n    return {run}\n");
     let commit = scene.repo.commit("Next revision", Some((path, content.as_bytes()))).await?;
-    let resolved = tokio::time::timeout(Duration::from_secs(30), releases.at_ms.recv())
-        .await
-        .context("the commit was not noticed")?
-        .context("the watch has ended")? as f64;
+    let resolved = releases.logged(&commit).await? as f64;
     let times = crew.arrived(&commit).await?;
     let since = |list: &[f64]| list.iter().map(|at| at - resolved).collect::<Vec<_>>();
     let (assigned, recorded) = (since(&times.assigned), since(&times.recorded));

@@ -39,7 +39,7 @@ const FIRST_FACTOR: f64 = 2.0;
 /// How long one apply may take.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// File that changes, and its size.
-const CHANGED: &str = "millwright-bench.txt";
+const CHANGED: &str = "millwright-bench.bin";
 const CHANGED_BYTES: usize = 4_096;
 
 /// `sync`.
@@ -173,10 +173,9 @@ impl Scene {
     }
 }
 
-/// Text that does not repeat and does not shrink much.
+/// Bytes that do not shrink, so that what is beyond the file on the wire shows.
 fn content() -> Vec<u8> {
-    let half: Vec<u8> = (0..CHANGED_BYTES / 2).map(|_| rand::random()).collect();
-    half.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
+    (0..CHANGED_BYTES).map(|_| rand::random()).collect()
 }
 
 /// What was measured, ours and the peer's.
