@@ -136,6 +136,12 @@ pub struct Put<V> {
     value: V,
 }
 
+impl<V> std::fmt::Debug for Put<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Put").finish_non_exhaustive()
+    }
+}
+
 impl<V: Fn(u64) -> Value + Send + 'static> Writer for Put<V> {
     async fn write(&mut self, value: u64) -> anyhow::Result<()> {
         let value = (self.value)(value).to_string().into_bytes();

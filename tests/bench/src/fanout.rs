@@ -5,8 +5,8 @@
 //! processes. All of it shares the machine's cores, so the time of the agents' own TLS is in every
 //! figure.
 
-mod agent;
-mod crew;
+pub mod agent;
+pub mod crew;
 
 use std::{path::Path, time::Duration};
 
@@ -58,7 +58,7 @@ struct Scene {
     operator: Operator,
     repo: GitRepo,
     control: Control,
-    _server: GitServer,
+    server: GitServer,
 }
 
 fn name(n: usize) -> String {
@@ -90,7 +90,7 @@ impl Scene {
         let operator = Operator::of(&cluster)?;
         let at = cluster::leader(&cluster, &operator).await?;
         let control = operator.connect(&cluster.nodes[at].api).await?;
-        Ok(Self { cluster, operator, repo, control, _server: server })
+        Ok(Self { cluster, operator, repo, control, server })
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -255,7 +255,7 @@ pub async fn run(args: &Args, dir: &Path, output: &Output) -> anyhow::Result<()>
     let setting =
         json!({"agents": args.agents, "nodes": 3, "runs": args.runs, "content": "not fetched"});
     let mut scene = Scene::start(dir).await?;
-    let all = resources(&scene._server.url("plant"), scene.repo.branch(), args.agents);
+    let all = resources(&scene.server.url("plant"), scene.repo.branch(), args.agents);
     operator::apply(&mut scene.control, &all).await?;
     let (agents, tokens, enrolments) = enrol(&scene, args.agents).await?;
     say(&format!("  {tokens:.0} tokens/s, {enrolments:.0} enrolments/s"));
@@ -314,7 +314,7 @@ async fn idle(
         with.iter().zip(&without).map(|(with, without)| *with as f64 - *without as f64).sum();
     let kib = rounded(grown / count / 1024.0);
     let mib =
-        |list: &[u64]| list.iter().map(|b| rounded(*b as f64 / 1048576.0)).collect::<Vec<_>>();
+        |list: &[u64]| list.iter().map(|b| rounded(*b as f64 / 1_048_576.0)).collect::<Vec<_>>();
     say(&format!(
         "  coordinators: {:?} MiB without, {:?} MiB with connections: {kib:.1} KiB per connection (goal: {KIB_PER_CONNECTION:.0})",
         mib(&without),

@@ -1,4 +1,5 @@
 //! `cargo run --release -p bench -- …`; see the library for what it measures.
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,

@@ -5,8 +5,8 @@
 //! millisecond: what a real gateway needs for its scan is not ours. The agent fsyncs what it writes;
 //! rsync does not.
 
-mod peer;
-mod site;
+pub mod peer;
+pub mod site;
 
 use std::{
     path::{Path, PathBuf},

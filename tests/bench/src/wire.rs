@@ -75,7 +75,7 @@ impl AsyncWrite for Counting {
 }
 
 /// As the agent's own connector, counting.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct CountingConnector {
     /// TLS of the agent.
     pub tls: Arc<ClientConfig>,

@@ -41,9 +41,19 @@ pub enum Seen {
     /// The stream is open and greeted.
     Welcomed,
     /// An assignment of this commit arrived.
-    Assigned { commit: String, at_ms: f64 },
+    Assigned {
+        /// Which.
+        commit: String,
+        /// Milliseconds since 1970.
+        at_ms: f64,
+    },
     /// Its report is in the replicated log.
-    Recorded { commit: String, at_ms: f64 },
+    Recorded {
+        /// Of which commit.
+        commit: String,
+        /// Milliseconds since 1970.
+        at_ms: f64,
+    },
     /// The stream ended.
     Ended(String),
 }
