@@ -73,7 +73,7 @@ pub struct Timing {
 impl Default for Timing {
     /// A follower waits for the longer time-out, which is the leader's lease, and then for a random one
     /// of its own: 0.9 to 1.2 s, about ten heartbeats, which is etcd's ratio. Measured from SIGKILL of
-    /// the leader to the next committed write: 1.0 to 1.2 s.
+    /// the leader to the next committed write: 1.0 to 1.3 s.
     fn default() -> Self {
         Self {
             heartbeat_ms: 100,

@@ -1,8 +1,8 @@
 //! How messages are buffered on a stream: as tonic does it, with smaller buffers to begin with.
 //!
 //! A stream keeps its two buffers as long as it lives, and an agent's stream lives for months and
-//! carries a few hundred bytes at a time. With tonic's 8 KiB each, a quarter of what an idle
-//! connection cost a coordinator were empty buffers. Larger messages grow them as before.
+//! carries a few hundred bytes at a time. With tonic's 8 KiB each an idle connection cost a
+//! coordinator 57 KiB, so it is 50 (1,000 agents, one run each). Larger messages grow them as before.
 
 use std::marker::PhantomData;
 
