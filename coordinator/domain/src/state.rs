@@ -28,6 +28,7 @@ pub use self::{
         Standing, Stored, Token, TokenSpent,
     },
 };
+pub use self::ring::Ring;
 use crate::command::{NodeRecord, Outcome};
 
 /// Events kept for watchers.
