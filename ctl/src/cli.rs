@@ -8,8 +8,8 @@ use clap_complete::engine::ArgValueCandidates;
 
 use crate::{
     command::{
-        agent, apply, cluster, completion, config, context, delete, describe, explain, get, lint, login,
-        man, rollout, schema, status, token, version,
+        agent, apply, cluster, completion, config, context, delete, describe, explain, get, lint,
+        login, man, rollout, schema, status, token, version,
     },
     complete,
     output::Output,
