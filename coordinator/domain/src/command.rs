@@ -307,6 +307,7 @@ pub struct AdvanceRollout {
 }
 
 /// What a person asks of one gateway's desired state.
+#[expect(clippy::large_enum_variant, reason = "one exists per command, and it is rare")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum GatewayAction {
     /// Once more, the same.
