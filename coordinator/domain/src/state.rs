@@ -28,7 +28,6 @@ pub use self::{
         Standing, Stored, Token, TokenSpent,
     },
 };
-pub use self::ring::Ring;
 use crate::command::{NodeRecord, Outcome};
 
 /// Events kept for watchers.

@@ -12,8 +12,6 @@ use millwright_render::render::Made;
 
 use zstd::bulk::Compressor;
 
-use zstd::bulk::Compressor;
-
 use super::{
     ContentFailed,
     mirror::{BlobReader, Mirror, MirrorFailed},

@@ -64,3 +64,38 @@ async fn there_is_a_manual_page_for_every_command() {
     }
     assert!(fake.run(&["man"]).await.out.contains(".TH millctl 1"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lint_names_every_mistake_and_needs_no_cluster() {
+    let fake = Fake::start(canned::company()).await;
+    let repo = fake.home.path().join("plant");
+    let resources = "apiVersion: millwright.dev/v1
+kind: Gateway
+metadata: {name: line1}
+spec: {site: north, profile: area}
+---
+apiVersion: millwright.dev/v1
+kind: SyncProfile
+metadata: {name: area}
+spec:
+  mappings: [{source: core, destination: config/resources/core}]
+  normalize: [{set: {.name: '{{.GatewayName}}'}, create: false}]
+";
+    std::fs::create_dir_all(repo.join("core/m/t")).expect("a folder");
+    std::fs::write(repo.join("area.yaml"), resources).expect("a file");
+    std::fs::write(repo.join("core/m/t/config.json"), "{\"name\": 1}").expect("a file");
+    let (repo, file) = (repo.display().to_string(), repo.join("area.yaml").display().to_string());
+    let clean = fake.run(&["lint", "-f", &file, "--repo", &repo]).await;
+    assert_eq!(clean.code, 0, "{}", clean.all());
+    assert!(clean.out.contains("2 resources, 1 gateways, 1 files: 0 errors"), "{}", clean.all());
+    std::fs::write(format!("{repo}/core/m/t/aux.json"), "{").expect("a file");
+    std::fs::write(format!("{repo}/core/m/t/view.json"), "{\n,}").expect("a file");
+    let bad = fake.run(&["lint", "-f", &file, "--repo", &repo, "-o", "json"]).await;
+    assert_eq!(bad.code, 1, "{}", bad.all());
+    let value: serde_json::Value = serde_json::from_str(&bad.out).expect("JSON");
+    let rules = value["data"]["findings"].as_array().expect("findings").iter();
+    let rules: Vec<_> = rules.map(|finding| finding["rule"].as_str().unwrap_or_default()).collect();
+    assert_eq!(rules, ["name", "json"], "{}", bad.out);
+    assert_eq!(value["data"]["findings"][1]["line"], 2);
+    assert!(fake.asked().is_empty());
+}

@@ -202,7 +202,7 @@ fn compile(code: &str) -> Result<Program, JqFault> {
                 None => JqFault::Broken,
             },
             Some(load::Error::Parse(errors)) => match errors.first() {
-                Some((_, part)) if part.is_empty() => fault(&code[code.len()..], shown("")),
+                Some((_, "")) => fault(&code[code.len()..], shown("")),
                 Some((_, part)) => fault(part, shown(part)),
                 None => JqFault::Broken,
             },

@@ -4,14 +4,17 @@
 //! Everything here is a function of its arguments: no I/O, clock, randomness or threads that outlive
 //! a call, so every coordinator and every `millctl` gets the same bytes.
 
-#![warn(clippy::wildcard_enum_match_arm)]
-
 pub mod jq;
 pub mod json_edit;
 pub mod lint;
+#[warn(clippy::wildcard_enum_match_arm)]
 pub mod normalize;
+#[warn(clippy::wildcard_enum_match_arm)]
 pub mod render;
+#[warn(clippy::wildcard_enum_match_arm)]
 pub mod resource_json;
+#[warn(clippy::wildcard_enum_match_arm)]
 pub mod signature;
+#[warn(clippy::wildcard_enum_match_arm)]
 pub mod spec;
 pub mod unrender;

@@ -90,7 +90,7 @@ pub struct Warning(pub String);
 pub enum RenderError {
     /// A profile cannot be filled.
     #[error(transparent)]
-    Spec(#[from] crate::spec::SpecFault),
+    Spec(#[from] Box<crate::spec::SpecFault>),
     /// A path breaks a rule.
     #[error(transparent)]
     Path(#[from] InvalidPath),
@@ -162,7 +162,7 @@ pub enum RenderError {
         /// 0-based, among all rules of the spec.
         rule: usize,
         /// What.
-        fault: RuleFault,
+        fault: Box<RuleFault>,
     },
     /// A file cannot be changed.
     #[error("{path}: normalize[{rule}]: {fault}")]
@@ -172,7 +172,7 @@ pub enum RenderError {
         /// 0-based, among all rules of the spec.
         rule: usize,
         /// What.
-        fault: NormalizeFault,
+        fault: Box<NormalizeFault>,
     },
     /// A file cannot be expanded.
     #[error("{file}: {error}")]
@@ -180,7 +180,7 @@ pub enum RenderError {
         /// Path in the repository.
         file: String,
         /// What.
-        error: millwright_model::template::TemplateError,
+        error: Box<millwright_model::template::TemplateError>,
     },
     /// A `resource.json` cannot be stamped.
     #[error("{path}: {fault}")]
@@ -188,7 +188,7 @@ pub enum RenderError {
         /// Which.
         path: ManagedPath,
         /// What.
-        fault: ResourceFault,
+        fault: Box<ResourceFault>,
     },
     /// More files than the profile's limit.
     #[error("{found} files, more than limits.maxFiles {max}")]
@@ -209,6 +209,12 @@ pub enum RenderError {
     /// The content itself cannot be had.
     #[error("{0}")]
     Content(String),
+}
+
+impl From<crate::spec::SpecFault> for RenderError {
+    fn from(fault: crate::spec::SpecFault) -> Self {
+        Box::new(fault).into()
+    }
 }
 
 /// A gateway's files.

@@ -116,7 +116,7 @@ pub enum SpecFault {
         /// 0-based.
         rule: usize,
         /// What.
-        fault: RuleFault,
+        fault: Box<RuleFault>,
     },
     /// An included profile does not exist.
     #[error("profile {profile}, includeFrom: there is no profile {missing}")]
@@ -209,7 +209,8 @@ pub fn render_spec(
         spec.exclude_patterns.extend(profile.spec.exclude_patterns.iter().cloned());
         spec.allow.extend(profile.spec.allow.iter().cloned());
         for (at, rule) in profile.spec.normalize.iter().enumerate() {
-            let fault = |fault| SpecFault::Rule { profile: name.clone(), rule: at, fault };
+            let fault =
+                |fault| SpecFault::Rule { profile: name.clone(), rule: at, fault: Box::new(fault) };
             spec.normalize.push(fill(rule, &vars).map_err(fault)?);
         }
     }
@@ -265,7 +266,7 @@ impl Filler<'_> {
         let path = path.strip_prefix("./").unwrap_or(path);
         let path = if path == "." { "" } else { path };
         let plain = |segment: &str| !matches!(segment, "" | "." | ".." | ".git");
-        if !(path.is_empty() && !filled.is_empty()) && !path.split('/').all(plain) {
+        if (filled.is_empty() || !path.is_empty()) && !path.split('/').all(plain) {
             return Err(SpecFault::Source {
                 profile: self.profile.clone(),
                 field: format!("{}.source", self.field),

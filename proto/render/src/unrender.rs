@@ -288,8 +288,9 @@ pub(crate) fn expanded<'g>(
 ) -> Result<Cow<'g, [u8]>, RenderError> {
     match spec.vars.as_ref().filter(|_| template) {
         None => Ok(Cow::Borrowed(git)),
-        Some(vars) => millwright_model::template::expand_bytes(git, vars)
-            .map_err(|error| RenderError::Template { file: origin.to_owned(), error }),
+        Some(vars) => millwright_model::template::expand_bytes(git, vars).map_err(|error| {
+            RenderError::Template { file: origin.to_owned(), error: Box::new(error) }
+        }),
     }
 }
 

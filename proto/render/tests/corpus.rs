@@ -5,11 +5,11 @@
 
 #[path = "corpus/data.rs"]
 mod data;
-#[path = "corpus/json.rs"]
-mod json;
-#[path = "corpus/signatures.rs"]
-mod signatures;
 #[path = "corpus/jq.rs"]
 mod jq;
+#[path = "corpus/json.rs"]
+mod json;
 #[path = "corpus/lint.rs"]
 mod lint;
+#[path = "corpus/signatures.rs"]
+mod signatures;

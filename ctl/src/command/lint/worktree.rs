@@ -33,12 +33,7 @@ impl Worktree {
         Self { root, places: RefCell::default() }
     }
 
-    fn walk(
-        &self,
-        dir: &Path,
-        above: &str,
-        out: &mut Vec<SourceFile>,
-    ) -> Result<(), RenderError> {
+    fn walk(&self, dir: &Path, above: &str, out: &mut Vec<SourceFile>) -> Result<(), RenderError> {
         let entries = fs::read_dir(dir).map_err(|error| failed(dir, &error))?;
         for entry in entries {
             let entry = entry.map_err(|error| failed(dir, &error))?;

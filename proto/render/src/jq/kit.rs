@@ -91,11 +91,11 @@ const LEFT_OUT: [&str; 38] = [
 ];
 
 /// Before jaq's own, which call `matches` and the like.
-const BEFORE: &str = r#"
+const BEFORE: &str = r"
 def matches($re; $flags): guard_regex($re) | native_matches($re; $flags);
 def split_matches($re; $flags): guard_regex($re) | native_split_matches($re; $flags);
 def split_($re; $flags): guard_regex($re) | native_split_($re; $flags);
-"#;
+";
 
 /// After jaq's own.
 const AFTER: &str = r#"

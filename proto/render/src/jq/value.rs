@@ -292,6 +292,10 @@ impl PartialEq for Jv {
 
 impl Eq for Jv {}
 
+#[expect(
+    clippy::non_canonical_partial_ord_impl,
+    reason = "jq compares what is no number differently than it sorts it"
+)]
 impl PartialOrd for Jv {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         // jq: what is no number is smaller than itself.

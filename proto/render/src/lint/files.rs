@@ -126,30 +126,7 @@ impl<'s> Files<'s> {
             count += 1;
             place(spec, at, file, (origin, path), tree, report);
         }
-        self.source_rule(mapping, &listed, count, of, report);
-    }
-
-    fn source_rule(
-        &self,
-        mapping: &RenderMapping,
-        listed: &[SourceFile],
-        count: usize,
-        of: &str,
-        report: &mut Report,
-    ) {
-        let (label, source) = (&mapping.label, &mapping.source);
-        if count == 0 && mapping.required {
-            let message = format!("{label}: source {source:?} has no file");
-            report.add(Rule::Source, of, None, message);
-        }
-        let is_file = matches!(listed, [only] if only.relative.is_empty());
-        let wants_file =
-            mapping.kind.map(|kind| kind == millwright_model::resource::SourceKind::File);
-        if wants_file.is_some_and(|wants| wants != is_file) && !listed.is_empty() {
-            let found = if is_file { "a file" } else { "a directory" };
-            let message = format!("{label}: source {source:?} is {found}");
-            report.add(Rule::Source, of, None, message);
-        }
+        source_rule(mapping, &listed, count, of, report);
     }
 
     fn read(&self, placed: &Placed, report: &mut Report) -> Option<Arc<[u8]>> {
@@ -276,6 +253,27 @@ impl<'s> Files<'s> {
                 }
             }
         }
+    }
+}
+
+fn source_rule(
+    mapping: &RenderMapping,
+    listed: &[SourceFile],
+    count: usize,
+    of: &str,
+    report: &mut Report,
+) {
+    let (label, source) = (&mapping.label, &mapping.source);
+    if count == 0 && mapping.required {
+        let message = format!("{label}: source {source:?} has no file");
+        report.add(Rule::Source, of, None, message);
+    }
+    let is_file = matches!(listed, [only] if only.relative.is_empty());
+    let wants_file = mapping.kind.map(|kind| kind == millwright_model::resource::SourceKind::File);
+    if wants_file.is_some_and(|wants| wants != is_file) && !listed.is_empty() {
+        let found = if is_file { "a file" } else { "a directory" };
+        let message = format!("{label}: source {source:?} is {found}");
+        report.add(Rule::Source, of, None, message);
     }
 }
 

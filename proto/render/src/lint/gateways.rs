@@ -21,7 +21,7 @@ type ByName<'l, T> = BTreeMap<&'l str, (&'l str, &'l T)>;
 
 /// All resources that matter here, each with its file.
 pub(super) struct Gateways<'l> {
-    gateways: ByName<'l, Gateway>,
+    all: ByName<'l, Gateway>,
     profiles: ByName<'l, SyncProfile>,
     fleets: ByName<'l, Fleet>,
     repositories: ByName<'l, Repository>,
@@ -32,7 +32,7 @@ pub(super) struct Gateways<'l> {
 impl<'l> Gateways<'l> {
     pub(super) fn new(located: &'l [Located], unreadable: bool) -> Self {
         Self {
-            gateways: named(located, |resource| match resource {
+            all: named(located, |resource| match resource {
                 Resource::Gateway(r) => Some((r.metadata.name.as_str(), r)),
                 _ => None,
             }),
@@ -59,7 +59,7 @@ impl<'l> Gateways<'l> {
         let mut files = Files::new(source);
         let no_vars = Strings::new();
         let repository: Name = "lint".parse().expect("it is a name");
-        for (file, gateway) in self.gateways.values() {
+        for (file, gateway) in self.all.values() {
             let Some((of, profile)) = self.profiles.get(gateway.spec.profile.as_str()) else {
                 continue;
             };
@@ -96,7 +96,7 @@ impl<'l> Gateways<'l> {
             format!("there is no {what} {name}{hint}")
         };
         let mut used = BTreeSet::new();
-        for (file, gateway) in self.gateways.values() {
+        for (file, gateway) in self.all.values() {
             let name = gateway.spec.profile.as_str();
             used.insert(name);
             if !self.profiles.contains_key(name) {
@@ -140,10 +140,10 @@ impl<'l> Gateways<'l> {
             SpecFault::Template { profile, error, .. } => (template_rule(error), profile),
             SpecFault::Path { profile, .. } => (Rule::Name, profile),
             SpecFault::Source { profile, .. } => (Rule::Source, profile),
-            SpecFault::Rule { profile, fault: RuleFault::Template { error, .. }, .. } => {
-                (template_rule(error), profile)
-            }
-            SpecFault::Rule { profile, .. } => (Rule::Normalize, profile),
+            SpecFault::Rule { profile, fault, .. } => match fault.as_ref() {
+                RuleFault::Template { error, .. } => (template_rule(error), profile),
+                _ => (Rule::Normalize, profile),
+            },
             SpecFault::Include { profile, .. } => (Rule::Reference, profile),
         };
         let message = format!("for gateway {}: {fault}", gateway.metadata.name);

@@ -45,8 +45,9 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn made(&self, key: &Digest) -> Option<Option<Arc<Made>>> {
-        self.made.get(key).cloned()
+    /// What is known: a made file, or that git's is right.
+    pub(super) fn made(&self, key: &Digest) -> Option<&Option<Arc<Made>>> {
+        self.made.get(key)
     }
 
     pub(super) fn keep(&mut self, key: Digest, made: Option<Arc<Made>>) {
@@ -97,7 +98,7 @@ impl<'a> Making<'a> {
         engine: &'a mut Engine,
     ) -> Result<Self, RenderError> {
         let rules = Rules::compile(&spec.normalize, &mut engine.programs)
-            .map_err(|(rule, fault)| RenderError::Rule { rule, fault })?;
+            .map_err(|(rule, fault)| RenderError::Rule { rule, fault: Box::new(fault) })?;
         let (rules_key, vars_key) = (key_of(&spec.normalize), key_of(&spec.vars));
         Ok(Self { spec, source, layer, engine, rules, rules_key, vars_key })
     }
@@ -141,16 +142,22 @@ impl<'a> Making<'a> {
         let vars_key = template.then_some(self.vars_key);
         let key = key_of(&(path, placed.id, placed.mode, self.rules_key, vars_key));
         if let Some(known) = self.engine.kept.made(&key) {
-            return Ok(known);
+            return Ok(known.clone());
         }
         let content = self.engine.kept.blob(self.source, placed.id)?;
         let mut now: Cow<'_, [u8]> = Cow::Borrowed(&content);
         if let (true, Some(vars)) = (template, &self.spec.vars) {
-            let fault = |error| RenderError::Template { file: placed.origin.clone(), error };
+            let fault = |error| {
+                let error = Box::new(error);
+                RenderError::Template { file: placed.origin.clone(), error }
+            };
             now = expand_bytes(&content, vars).map_err(fault)?;
         }
         if self.rules.concern(path.as_str()) {
-            let fault = |(rule, fault)| RenderError::Normalize { path: path.clone(), rule, fault };
+            let fault = |(rule, fault)| {
+                let fault = Box::new(fault);
+                RenderError::Normalize { path: path.clone(), rule, fault }
+            };
             if let Some(changed) = self.rules.apply(path.as_str(), &now).map_err(fault)? {
                 now = Cow::Owned(changed);
             }

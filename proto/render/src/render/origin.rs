@@ -71,8 +71,11 @@ impl Engine {
         content: &[u8],
     ) -> Result<Option<Vec<u8>>, RenderError> {
         let rules = Rules::compile(&spec.normalize, &mut self.programs)
-            .map_err(|(rule, fault)| RenderError::Rule { rule, fault })?;
-        let fault = |(rule, fault)| RenderError::Normalize { path: path.clone(), rule, fault };
+            .map_err(|(rule, fault)| RenderError::Rule { rule, fault: Box::new(fault) })?;
+        let fault = |(rule, fault)| {
+            let fault = Box::new(fault);
+            RenderError::Normalize { path: path.clone(), rule, fault }
+        };
         rules.apply(path.as_str(), content).map_err(fault)
     }
 }

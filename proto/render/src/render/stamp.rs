@@ -47,11 +47,14 @@ impl Making<'_> {
                 .collect();
             let key = key_of(&("stamp", tree.digest(), &made_here, seconds, self.spec.signatures));
             if let Some(known) = self.engine.kept.made(&key) {
-                all.extend(known.map(|made| (path, made)));
+                all.extend(known.clone().map(|made| (path, made)));
                 continue;
             }
             let verdict = self.verdict(&dir, tree)?;
-            let fault = |fault| RenderError::Resource { path: path.clone(), fault };
+            let fault = |fault| {
+                let fault = Box::new(fault);
+                RenderError::Resource { path: path.clone(), fault }
+            };
             let now = self.contents(&dir, tree, &all)?;
             match stamp(&now, &verdict, self.spec.signatures, seconds).map_err(fault)? {
                 Stamp::Nothing => {}
@@ -86,7 +89,7 @@ impl Making<'_> {
         let contents = self.contents(dir, tree, &Files::new())?;
         let fault = |fault| RenderError::Resource {
             path: dir.join(RESOURCE_JSON).expect("it was joined before"),
-            fault,
+            fault: Box::new(fault),
         };
         let text = text(&contents).map_err(fault)?;
         let resource = ResourceJson::parse(text).map_err(fault)?;
