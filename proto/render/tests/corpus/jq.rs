@@ -19,7 +19,7 @@ const EXPRESSIONS: [&str; 14] = [
     "length",
     "to_entries | map(.key)",
     // Not tostring: ours keeps the spelling of numbers inside the text.
-    "with_entries(.value |= type)",
+    "if type == \"object\" then with_entries(.value |= type) else . end",
     "[paths | length] | add",
     "[.. | strings] | unique | length",
     "[.. | numbers] | length",
