@@ -39,8 +39,9 @@ pub use self::{
 
 /// Longest expression, in bytes: what a person can read in a profile.
 pub const EXPRESSION_BYTES_MAX: usize = 8 << 10;
-/// Stack of an evaluation. Pages that are not used cost nothing.
-const STACK_BYTES: usize = 64 << 20;
+/// Stack of an evaluation: 32 KiB for each byte of the longest expression, since each may open one
+/// more level of the grammar. Pages that are not used cost nothing.
+const STACK_BYTES: usize = EXPRESSION_BYTES_MAX * (32 << 10);
 /// Longest message of an expression's own error.
 const MESSAGE_CHARS_MAX: usize = 300;
 

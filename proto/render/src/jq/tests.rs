@@ -134,6 +134,10 @@ fn hostile_expressions_end() {
     let deep = format!("{}1{}", "[".repeat(4000), "]".repeat(4000));
     let parens = format!("{}1{}", "(".repeat(4000), ")".repeat(4000));
     let minus = format!("{}1", "-".repeat(8000));
+    let tries = "try ".repeat(2000) + ".";
+    let ifs = "if ".repeat(2600);
+    let defs = "def f:".repeat(1300);
+    let binds = ". as $x|".repeat(1000) + ".";
     let pipes = format!(".{}", "|.".repeat(4000));
     for (code, stops) in [
         ("def f: f; f", &[JqFault::Steps][..]),
@@ -177,7 +181,10 @@ fn hostile_expressions_end() {
             "[range(100000) | tostring] | [.[] as $x | .[] | select(. == $x)] | length",
             &[JqFault::Steps],
         ),
-        ("walk(walk(walk([.])))", &[JqFault::Depth, JqFault::Steps]),
+        (
+            "[limit(300; repeat(0))] | until(false; [walk([.])])",
+            &[JqFault::Depth, JqFault::Steps, JqFault::Size],
+        ),
         ("def w: [[.]] | w; w", &[JqFault::Depth]),
         ("label $l | def f: f; f", &[JqFault::Steps]),
         (
@@ -207,7 +214,7 @@ fn hostile_expressions_end() {
             }
         }
     }
-    for code in [deep.as_str(), &parens, &minus, &pipes] {
+    for code in [deep.as_str(), &parens, &minus, &pipes, &tries, &ifs, &defs, &binds] {
         // Any answer will do, as long as there is one.
         drop(run(code, "null"));
     }

@@ -61,6 +61,7 @@ fn a_clean_repository_has_no_findings() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, one mistake per line")]
 fn each_planted_mistake_is_found_and_nothing_else() {
     let db = "core/ignition/database-connection/DB";
     let unsigned = resource(Form::V83, &[("config.json", "{}")]);

@@ -86,7 +86,10 @@ pub(crate) fn gateway(name: &str) -> Gateway {
     });
     match Resource::from_json(json.to_string().as_bytes()).unwrap() {
         Resource::Gateway(gateway) => gateway,
-        other => panic!("{other:?}"),
+        Resource::Repository(_)
+        | Resource::SyncProfile(_)
+        | Resource::Fleet(_)
+        | Resource::Operator(_) => panic!("it is a gateway"),
     }
 }
 

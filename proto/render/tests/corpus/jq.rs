@@ -18,7 +18,8 @@ const EXPRESSIONS: [&str; 14] = [
     "keys",
     "length",
     "to_entries | map(.key)",
-    "with_entries(.value |= tostring)",
+    // Not tostring: ours keeps the spelling of numbers inside the text.
+    "if type == \"object\" then with_entries(.value |= type) else . end",
     "[paths | length] | add",
     "[.. | strings] | unique | length",
     "[.. | numbers] | length",
