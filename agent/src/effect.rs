@@ -150,6 +150,8 @@ pub struct Work {
     pub plan: Plan,
     /// Locks of ours.
     pub locks: BTreeMap<ScanKind, Held>,
+    /// Whether a process before this one had it in hand: it may have scanned already.
+    pub recovered: bool,
     /// Scans that ended over the new files.
     pub scans: Vec<(ScanKind, Scanned)>,
 }
@@ -165,6 +167,7 @@ impl Work {
             manifest: None,
             plan: Plan::default(),
             locks: BTreeMap::new(),
+            recovered: false,
             scans: Vec::new(),
         }
     }

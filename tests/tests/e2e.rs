@@ -153,7 +153,8 @@ async fn coordinators_are_killed_during_rollouts_and_nothing_is_applied_twice() 
     }
     for gateway in &company.gateways {
         // What a gateway has been seen with never comes back once it is gone.
-        let mut states: Vec<_> = gateway.sim.scans().into_iter().map(|scan| scan.files).collect();
+        let mut states: Vec<_> =
+            gateway.sim.scans().into_iter().filter_map(|scan| scan.digest).collect();
         states.dedup();
         let distinct: BTreeSet<_> = states.iter().collect();
         assert_eq!(distinct.len(), states.len(), "{} went back and forth", gateway.name);

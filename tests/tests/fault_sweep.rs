@@ -77,19 +77,7 @@ impl Sweep {
         plant.kill_agent().await?;
         plant.start_agent(Some(n), None)?;
         plant.follow(to).await?;
-        let killed = loop {
-            if plant.agent_is_dead() {
-                break true;
-            }
-            let status = plant.status().await?;
-            let last = &status["history"][0];
-            if status["desired"]["commit"] == to
-                && last["generation"] == status["desired"]["generation"]
-            {
-                break false;
-            }
-            tokio::task::yield_now().await;
-        };
+        let killed = plant.killed_or_ended(to).await?;
         // It may have been killed after its report was acknowledged.
         plant.kill_agent().await?;
         plant.start_agent(None, None)?;

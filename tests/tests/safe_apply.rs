@@ -171,6 +171,8 @@ async fn what_does_not_load_brings_the_old_files_back_and_is_not_retried() -> an
     assert_eq!(status["applied"]["generation"], 1, "applied is what is there");
     let scans = case.plant.sim.scans().len();
     case.plant.sim.run(Command::ClearRefusals).await?;
+    // The next scan is later than the second that its log window reaches back.
+    case.plant.sim.set(|knobs| knobs.clock_skew_ms += 10_000);
     case.change("applied").await?;
     case.runs(3)?;
     // The failed change was not tried again in between: one probe and one scan of the new one.

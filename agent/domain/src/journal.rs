@@ -90,12 +90,12 @@ pub fn recover(records: &[Record]) -> Recovery {
             true => Recovery::Continue(State::Restoring { cause: crashed(Step::Commit) }),
             false => Recovery::UndoThenAgain { cause: crashed(Step::Commit) },
         },
-        // The new files are complete: read them, look at them, remember them.
-        State::Scanning
-        | State::Verifying
-        | State::Finalizing(_)
-        | State::Restoring { .. }
-        | State::Reporting(_) => Recovery::Continue(last.clone()),
+        // What the scan before the crash said is lost with the process: another one says it again.
+        State::Verifying => Recovery::Continue(State::Scanning),
+        // The new files are complete: read them, remember them.
+        State::Scanning | State::Finalizing(_) | State::Restoring { .. } | State::Reporting(_) => {
+            Recovery::Continue(last.clone())
+        }
     }
 }
 
@@ -132,13 +132,13 @@ mod tests {
         let verdict = Verdict::Applied { manifest: Digest::of(b"m") };
         for late in [
             State::Scanning,
-            State::Verifying,
             State::Finalizing(verdict.clone()),
             State::Restoring { cause: vec![] },
             State::Reporting(verdict),
         ] {
             assert_eq!(after(std::slice::from_ref(&late)), Recovery::Continue(late));
         }
+        assert_eq!(after(&[State::Verifying]), Recovery::Continue(State::Scanning));
         assert_eq!(
             after(&[State::Reporting(Verdict::Failed { failures: vec![] }), State::Ended]),
             Recovery::Nothing

@@ -20,9 +20,24 @@ pub async fn run(tools: &Tools, work: &mut Work) -> Event {
 async fn scan(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
     let within = Duration::from(tools.config.gateway.scan_timeout);
     let kinds = work.scan_kinds();
-    work.scans = all(tools, work.version, &kinds, within).await.map_err(failed)?;
+    work.scans = before_crash(tools, work, &kinds).await;
+    work.scans.extend(all(tools, work.version, &kinds, within).await.map_err(failed)?);
     work.locks.clear();
     Ok(Event::Done)
+}
+
+/// The scan that may have run before a crash: the gateway tells once what it did not load, and it may
+/// have told it then.
+async fn before_crash(tools: &Tools, work: &Work, kinds: &[ScanKind]) -> Vec<(ScanKind, Scanned)> {
+    let mut scans = Vec::new();
+    if work.recovered && work.version == Version::V83 {
+        for kind in kinds {
+            if let Ok(last) = tools.gateway.last_scan(*kind).await {
+                scans.push((*kind, last));
+            }
+        }
+    }
+    scans
 }
 
 /// Scans these kinds, one after the other.

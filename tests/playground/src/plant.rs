@@ -184,6 +184,27 @@ impl Plant {
         self.agent.as_mut().is_none_or(Process::has_ended)
     }
 
+    /// Waits until the agent has killed itself, or has come to the end of this commit.
+    pub async fn killed_or_ended(&mut self, commit: &str) -> anyhow::Result<bool> {
+        let mut looks = 0_u32;
+        loop {
+            if self.agent_is_dead() {
+                return Ok(true);
+            }
+            looks += 1;
+            if looks.is_multiple_of(15) {
+                let status = self.status().await?;
+                let last = &status["history"][0];
+                if status["desired"]["commit"] == commit
+                    && last["generation"] == status["desired"]["generation"]
+                {
+                    return Ok(false);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The gateway as `millctl get` shows it.
     pub async fn status(&self) -> anyhow::Result<Value> {
         let shown = self.cluster.json(&["get", "gateway", NAME]).await?;
@@ -209,7 +230,7 @@ impl Plant {
                 let tail: Vec<&str> = log.lines().rev().take(15).collect();
                 bail!("{what}: not in time; status {status:#}\nagent: {}", tail.join("\n"));
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(150)).await;
         }
     }
 
