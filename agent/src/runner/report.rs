@@ -6,7 +6,7 @@ use millwright_agent_domain::job::Verdict;
 use millwright_model::report::{Phase, Report};
 
 use super::Runner;
-use crate::{effect::Work, faults, fs::Done, state::Handled};
+use crate::{effect::Work, faults, state::Handled};
 
 impl Runner {
     pub(super) fn report(
