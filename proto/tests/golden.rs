@@ -212,6 +212,10 @@ fn example(message: &MessageDescriptor, variant: usize, depth: usize) -> Dynamic
     assert!(depth < DEPTH_MAX, "{} refers to itself", message.full_name());
     let mut made = DynamicMessage::new(message.clone());
     for field in message.fields() {
+        // A list of its own kind is shown one level deep.
+        if matches!(field.kind(), Kind::Message(inner) if inner == *message) && depth > 0 {
+            continue;
+        }
         if let Some(oneof) = field.containing_oneof().filter(|oneof| !oneof.is_synthetic()) {
             let variants: Vec<_> = oneof.fields().collect();
             if variants[variant % variants.len()] != field {
