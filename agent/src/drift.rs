@@ -194,10 +194,7 @@ impl Watcher {
         if !full && !self.concerns(tools, &paths) {
             return DriftEvent::Nothing;
         }
-        let found = match found(tools).await {
-            Ok(found) => found,
-            Err(()) => return DriftEvent::Nothing,
-        };
+        let Ok(found) = found(tools).await else { return DriftEvent::Nothing };
         let mut entries = Vec::new();
         for (difference, expected) in found {
             if let Some(expected) = expected

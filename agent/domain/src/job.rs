@@ -407,7 +407,16 @@ mod tests {
             State::Staging => Event::Staged { manifest },
             State::Verifying => Event::Verified { manifest },
             State::Restoring { .. } => Event::Restored { kept: vec![] },
-            _ => Event::Done,
+            State::Preflight
+            | State::Fetching
+            | State::WaitingForSessions
+            | State::Snapshotting
+            | State::Locking
+            | State::Committing
+            | State::Scanning
+            | State::Finalizing(_)
+            | State::Reporting(_)
+            | State::Ended => Event::Done,
         }
     }
 

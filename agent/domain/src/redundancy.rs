@@ -104,7 +104,7 @@ fn word(activity: &str) -> &str {
 pub fn is_sync_error(project_state: &str) -> bool {
     let plain: String = project_state
         .chars()
-        .filter(|c| c.is_ascii_alphanumeric())
+        .filter(char::is_ascii_alphanumeric)
         .map(|c| c.to_ascii_lowercase())
         .collect();
     !matches!(plain.as_str(), "good" | "unknown" | "")

@@ -325,7 +325,7 @@ pub enum GatewayAction {
         /// What was rendered.
         manifest: Digest,
         /// How.
-        render: RenderSpec,
+        render: Box<RenderSpec>,
         /// Managed roots of the manifest.
         roots: Vec<ManagedPath>,
     },

@@ -80,7 +80,7 @@ async fn to_commit(
     Ok(GatewayAction::RollbackToCommit {
         manifest: manifest.digest(),
         roots: manifest.roots().to_vec(),
-        render,
+        render: Box::new(render),
     })
 }
 

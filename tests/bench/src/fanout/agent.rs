@@ -119,7 +119,7 @@ impl Agent {
     ) -> anyhow::Result<()> {
         // As the real agent sets its channel up.
         let channel = Endpoint::from_shared(format!("http://{address}"))?
-            .connect_timeout(Duration::from_secs(60))
+            .connect_timeout(Duration::from_mins(1))
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
             .connect_with_connector(CountingConnector { tls: self.store.client_config(), wire })

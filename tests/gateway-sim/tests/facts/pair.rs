@@ -19,7 +19,10 @@ async fn pair() -> anyhow::Result<(Rig, Rig)> {
     for sim in [&master.sim, &backup.sim] {
         let synced = |sim: &Sim| {
             let record = &sim.state()["redundancy"];
-            (record["peerConnected"] == true && record["lastSyncTimestamp"] != -1).then_some(())
+            // The backup takes the master's name with its first sync and tells it with the next view.
+            let named = record["peerId"].as_str().is_some_and(|peer| !peer.contains("other"));
+            let synced = record["lastSyncTimestamp"] != -1;
+            (named && synced && record["peerConnected"] == true).then_some(())
         };
         sim.until(PATIENCE, synced).await?;
     }

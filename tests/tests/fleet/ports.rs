@@ -1,10 +1,6 @@
 //! When a node says that it is ready, and what its port without TLS tells.
 
-#[path = "support/client.rs"]
-mod client;
-
 use anyhow::Context;
-use client::{enrol, health, wait_for};
 use playground::{
     cluster::{Cluster, Node},
     process::build_programs,
@@ -13,6 +9,8 @@ use serde_json::json;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
+
+use crate::client::{self, enrol, health, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_serves_only_when_the_node_is_ready() -> anyhow::Result<()> {
@@ -71,7 +69,7 @@ async fn the_port_without_tls_tells_nothing_that_needs_a_certificate() -> anyhow
     client::apply(&mut control, &profile).await?;
     let token = client::token(&mut control, "agent", "hush-gateway", 0).await?;
     let enrolled = enrol(&node.api, &token, "hush-gateway").await?;
-    let cluster_id = enrolled.store.cluster().to_string();
+    let cluster_id = enrolled.cluster().to_string();
     let secrets =
         ["hush", "spiffe", "BEGIN ", "mwj1.", "admin", &cluster_id, &node.api, &node.peer];
     for (path, code) in [

@@ -1,8 +1,6 @@
 //! What tests over real sockets need of a client: enrolment, channels, services, waiting for a
 //! condition. It uses the wire only, not the programs.
 
-#![expect(dead_code, reason = "each test program uses a part of it")]
-
 use std::{
     path::Path,
     sync::Arc,
@@ -104,7 +102,7 @@ pub(crate) async fn enrol(
     address: &str,
     token: &JoinToken,
     name: &str,
-) -> Result<Enrolled, Status> {
+) -> Result<CredentialStore, Status> {
     let key = key::generate().expect("a key");
     let request = EnrolRequest {
         token: token.reveal(),
@@ -114,18 +112,9 @@ pub(crate) async fn enrol(
     };
     let tls = pinned_client_config(*token.ca_fingerprint());
     let answer = EnrolmentServiceClient::new(channel(address, tls)).enrol(request).await?;
-    let EnrolResponse { certificate_pem, ca_pem, coordinators, .. } = answer.into_inner();
+    let EnrolResponse { certificate_pem, ca_pem, .. } = answer.into_inner();
     let store = CredentialStore::new(&ca_pem, &certificate_pem, &key.serialize_pem());
-    Ok(Enrolled { store: store.expect("usable credentials"), coordinators })
-}
-
-/// A new identity.
-#[derive(Debug)]
-pub(crate) struct Enrolled {
-    /// Its credentials.
-    pub(crate) store: CredentialStore,
-    /// What it was told about the cluster.
-    pub(crate) coordinators: Vec<String>,
+    Ok(store.expect("usable credentials"))
 }
 
 /// Renews by proof of key, whatever the certificate's state, and publishes the new one.

@@ -1,16 +1,12 @@
 //! Who is let in: every kind of credential at every port and service of a real cluster, and every way
 //! a token may be wrong.
 
-#[path = "support/client.rs"]
-mod client;
-
 use std::{
     fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use client::{channel, enrol, health, hint, wait_for};
 use millwright_certs::{
     ca::Ca, key, refusal::Refusal, store::CredentialStore, tls::pinned_client_config,
     token::JoinToken,
@@ -37,6 +33,8 @@ use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
+
+use crate::client::{self, channel, enrol, health, hint, wait_for};
 
 /// What somebody found at one door.
 #[derive(Clone, PartialEq)]
@@ -137,7 +135,7 @@ async fn expired(cluster: &mut Cluster) -> anyhow::Result<CredentialStore> {
     let node = &mut cluster.nodes[0];
     let mut control = client::control(&node.api, &operator);
     let token = client::token(&mut control, "agent", "gw-old", 0).await?;
-    let store = enrol(&node.api, &token, "gw-old").await?.store;
+    let store = enrol(&node.api, &token, "gw-old").await?;
     client::configure(&node.dir, "agent_life = \"3s\"", "# agent_life = \"24h\"")?;
     node.kill().await?;
     node.start()?;
@@ -168,9 +166,9 @@ async fn cast(cluster: &mut Cluster, other: &Cluster) -> anyhow::Result<Cast> {
     let operator = client::operator(cluster)?;
     let mut control = client::control(&node.api, &operator);
     let token = client::token(&mut control, "agent", "gw1", 0).await?;
-    let agent = enrol(&node.api, &token, "gw1").await?.store;
+    let agent = enrol(&node.api, &token, "gw1").await?;
     let token = client::token(&mut control, "agent", "gw-bad", 0).await?;
-    let banned = enrol(&node.api, &token, "gw-bad").await?.store;
+    let banned = enrol(&node.api, &token, "gw-bad").await?;
     let early = channel(&node.api, banned.client_config());
     assert_eq!(health(early.clone(), "").await?, ServingStatus::Serving);
     let ban = RevokeAgentRequest {
@@ -181,7 +179,7 @@ async fn cast(cluster: &mut Cluster, other: &Cluster) -> anyhow::Result<Cast> {
     control.revoke_agent(ban).await?;
     let mut strange = client::control(&other.nodes[0].api, &client::operator(other)?);
     let token = client::token(&mut strange, "agent", "gw1", 0).await?;
-    let stranger = enrol(&other.nodes[0].api, &token, "gw1").await?.store;
+    let stranger = enrol(&other.nodes[0].api, &token, "gw1").await?;
     let coordinator = CredentialStore::load_dir(&node.dir.join("node"))?;
     Ok(Cast { agent, operator, coordinator, old, banned, stranger, early })
 }

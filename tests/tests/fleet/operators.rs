@@ -1,12 +1,11 @@
 //! Operators enrol with a token, renew by proof of key, and are gone when their resource is deleted.
 
-#[path = "support/client.rs"]
-mod client;
-
 use millwright_proto::control::{ApplyRequest, DeleteRequest, GetRequest, Resource};
 use playground::{cluster::Cluster, process::build_programs};
 use serde_json::{Value, json};
 use tonic::Code;
+
+use crate::client;
 
 fn operator(name: &str, role: &str) -> Value {
     json!({"apiVersion": "millwright.dev/v1", "kind": "Operator", "metadata": {"name": name},
@@ -35,7 +34,7 @@ async fn an_operator_enrols_with_a_token_and_renews_until_deleted() -> anyhow::R
     let told = client::enrol(second, &token, "ann").await.expect_err("another name");
     assert_eq!(told.message(), "the join token is for bob, not ann");
     // At another node than the one that made the token.
-    let bob = client::enrol(second, &token, "bob").await?.store;
+    let bob = client::enrol(second, &token, "bob").await?;
     assert_eq!(
         bob.identity().to_string(),
         format!("spiffe://{}/operator/bob", bob.cluster()),

@@ -1,12 +1,8 @@
 //! A coordinator whose way to the git remote is cut takes a commit's files from another one, and serves
 //! agents all the same.
 
-#[path = "support/client.rs"]
-mod client;
-
 use std::collections::BTreeMap;
 
-use client::wait_for;
 use millwright_certs::store::CredentialStore;
 use millwright_proto::{
     agent::{
@@ -20,6 +16,8 @@ use playground::{
 };
 use serde_json::json;
 use tonic::Code;
+
+use crate::client::{self, wait_for};
 
 fn resources(url: &str) -> Vec<serde_json::Value> {
     let head = |kind: &str, name: &str| json!({"apiVersion": "millwright.dev/v1", "kind": kind, "metadata": {"name": name}});
@@ -115,7 +113,7 @@ async fn a_node_cut_off_from_git_takes_the_files_from_a_peer() -> anyhow::Result
     let leader = cluster.leader().await?.name.clone();
     let mut control = client::control(&cluster.nodes[0].api, &operator);
     let token = client::token(&mut control, "agent", "gw1", 0).await?;
-    let agent = client::enrol(&cluster.nodes[0].api, &token, "gw1").await?.store;
+    let agent = client::enrol(&cluster.nodes[0].api, &token, "gw1").await?;
     client::apply_all(&mut control, &resources(&server.url("plant"))).await?;
     // The leader has fetched and rendered; nobody else has had a reason to.
     let told = assignment(&cluster.nodes[0].api, &agent).await?;

@@ -1,12 +1,8 @@
 //! A node that was away for longer than the log reaches back gets the snapshot streamed, and the log
 //! takes a bounded room on every disk.
 
-#[path = "support/client.rs"]
-mod client;
-
 use std::path::Path;
 
-use client::wait_for;
 use millwright_certs::store::CredentialStore;
 use millwright_proto::control::{
     ClusterStatusRequest, GetRequest, control_service_client::ControlServiceClient,
@@ -14,6 +10,8 @@ use millwright_proto::control::{
 use playground::{cluster::Cluster, process::build_programs};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+
+use crate::client::{self, wait_for};
 
 /// Entries between two snapshots, the least that the configuration takes.
 const SNAPSHOT_ENTRIES: u64 = 100;

@@ -1,21 +1,19 @@
 //! The whole path with real processes: git server, three coordinators, agents, simulated gateways.
 
-#[path = "support/client.rs"]
-mod client;
-
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context;
-use client::wait_for;
 use playground::{
     process::{build_programs, run},
     story::{Company, Plan},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::Value;
+
+use crate::client::wait_for;
 
 fn plan(dir: &std::path::Path, gateways: usize) -> Plan {
     Plan { dir: dir.to_owned(), gateways, sites: 2, foreign: None }

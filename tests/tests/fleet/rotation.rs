@@ -1,12 +1,8 @@
 //! Certificates with lives of seconds: agents, operators and coordinators work past several of them
 //! without a restart, and nobody connects anew without a need.
 
-#[path = "support/client.rs"]
-mod client;
-
 use std::{collections::BTreeSet, path::Path, time::SystemTime};
 
-use client::wait_for;
 use millwright_certs::store::CredentialStore;
 use millwright_proto::{
     control::{ClusterStatusRequest, control_service_client::ControlServiceClient},
@@ -18,6 +14,8 @@ use playground::{
     process::build_programs,
 };
 use tonic::transport::Channel;
+
+use crate::client::{self, wait_for};
 
 /// Lives that are lived through.
 const LIVES: usize = 3;

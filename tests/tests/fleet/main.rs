@@ -1,0 +1,16 @@
+//! Whole clusters: real processes, real TLS, real files. One program, so that it is linked once; a
+//! module is one theme.
+
+#![expect(clippy::print_stdout, reason = "what was skipped and how much was shown is said")]
+
+mod admission;
+mod catch_up;
+mod client;
+mod e2e;
+mod fault_sweep;
+mod objects;
+mod operators;
+mod ports;
+mod real_projects;
+mod rotation;
+mod safe_apply;
