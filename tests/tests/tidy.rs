@@ -39,13 +39,6 @@ fn every_module_says_what_it_is_for() {
     assert!(silent.is_empty(), "no //! on top: {silent:?}");
 }
 
-/// Longer files that are still one idea: the operators of one language, a parser of one grammar.
-const STILL_ONE_IDEA: [(&str, usize); 3] = [
-    ("proto/render/src/jq/ops.rs", 510),
-    ("proto/render/src/json_edit/parse.rs", 440),
-    ("proto/model/src/template/parse.rs", 420),
-];
-
 #[test]
 fn files_and_functions_are_short() {
     let mut long = Vec::new();
@@ -55,8 +48,7 @@ fn files_and_functions_are_short() {
             continue;
         }
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        let allowed = STILL_ONE_IDEA.iter().find(|(name, _)| path.ends_with(name));
-        if code.lines().count() > allowed.map_or(FILE_LINES_MAX, |(_, lines)| *lines) {
+        if code.lines().count() > FILE_LINES_MAX {
             long.push(format!("{}: {} lines", path.display(), code.lines().count()));
         }
         let mut open: Option<(usize, String, usize)> = None;

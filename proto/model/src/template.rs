@@ -16,12 +16,13 @@
 mod eval;
 mod function;
 mod parse;
+mod tree;
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::{eval::Literal, parse::Template};
+pub use self::{eval::Literal, tree::Template};
 use crate::{digest::GitId, id::Member};
 
 /// Largest text and largest result, in bytes: four times the largest file seen on a gateway.

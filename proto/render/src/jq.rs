@@ -10,6 +10,7 @@
 //! `env`, `$ENV`, `now`, `input`, `debug`, `halt`, time zones and modules do not exist here: an
 //! expression sees its input and nothing else.
 
+mod access;
 mod kit;
 mod meter;
 mod number;

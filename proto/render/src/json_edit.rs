@@ -6,6 +6,7 @@
 //! are written the way the text around them is written ([`style`]). Nothing here knows what the
 //! JSON means.
 
+mod document;
 mod parse;
 mod path;
 mod rewrite;
@@ -15,7 +16,7 @@ mod value;
 use std::borrow::Cow;
 
 pub use self::{
-    parse::{BYTES_MAX, DEPTH_MAX, Document, JsonFault, Kind, Node},
+    document::{BYTES_MAX, DEPTH_MAX, Document, JsonFault, Kind, Node},
     path::{JsonPath, PathFault, Segment},
     rewrite::rewrite,
     value::{Json, escape, gson},

@@ -6,7 +6,7 @@ use super::{
     BYTES_MAX, TemplateError, Vars,
     function::Function,
     nearest,
-    parse::{Command, Node, Operand, OperandKind, Pipeline, Template},
+    tree::{Command, Node, Operand, OperandKind, Pipeline, Template},
 };
 
 /// Largest value inside a pipeline, in bytes: values are names and addresses.

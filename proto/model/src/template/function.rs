@@ -1,6 +1,6 @@
 //! The functions of templates and how many arguments each takes, checked when a template is read.
 
-use super::{TemplateError, parse::Command};
+use super::{TemplateError, tree::Command};
 
 /// A function that a template may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

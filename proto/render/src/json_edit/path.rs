@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{parse::Document, value::escape};
+use super::{document::Document, value::escape};
 
 /// Longest path, in bytes.
 const PATH_BYTES_MAX: usize = 4096;

@@ -3,7 +3,7 @@
 //! is written anew, in the style of its text.
 
 use super::{
-    parse::{Document, Kind},
+    document::{Document, Kind},
     path::Segment,
     style::{self, Style},
     value::{Json, gson},

@@ -3,7 +3,7 @@
 
 use super::{
     EditFault,
-    parse::{Document, Kind},
+    document::{Document, Kind},
     path::{JsonPath, Segment},
     value::{Json, Layout, escape},
 };
