@@ -13,7 +13,7 @@ use bench::{
     raft, sync,
 };
 use clap::{Parser, Subcommand};
-use playground::process::build_programs;
+use playground::process::build_for_play;
 
 const EXAMPLES: &str = "Examples:
   cargo run --release -p bench -- fanout --agents 1000
@@ -84,7 +84,7 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
     if !cli.no_build {
-        build_programs()?;
+        build_for_play()?;
     }
     machine::raise_file_limit();
     let base = cli.dir.clone().unwrap_or_else(std::env::temp_dir);

@@ -94,7 +94,8 @@ impl Scene {
             json!({"apiVersion": "millwright.dev/v1", "kind": "Repository", "metadata": {"name": "plant"},
                 "spec": {"url": url, "ref": {"branch": branch}, "poll": "1s", "jitter": "0s"}}),
             json!({"apiVersion": "millwright.dev/v1", "kind": "SyncProfile", "metadata": {"name": "area"},
-                "spec": {"mappings": [{"source": ".", "destination": "projects/plant"}]}}),
+                "spec": {"mappings": [{"source": ".", "destination": "projects/plant"}],
+                    "verify": {"settle": "0s"}}}),
             json!({"apiVersion": "millwright.dev/v1", "kind": "Fleet", "metadata": {"name": "plants"},
                 "spec": {"repository": "plant", "stages": [{"name": "all", "maxConcurrent": 100}]}}),
         ];
