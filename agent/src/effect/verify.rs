@@ -15,7 +15,7 @@ use millwright_model::{
     report::{Failure, FailureKind, Step},
 };
 
-use super::{Tools, Work, event, failed, fetch};
+use super::{Tools, Work, event, failed, fetch, role};
 use crate::{
     faults,
     gateway::{LogWindow, Version},
@@ -53,6 +53,7 @@ async fn verify(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
     }
     let Judgement { failures, notices } = judgement;
     work.plan.notices.extend(notices);
+    work.plan.notices.extend(role::moved(tools, work).await);
     match failures.is_empty() {
         true => Ok(Event::Verified { manifest: manifest.digest() }),
         false => Err(Event::Failed(failures)),
