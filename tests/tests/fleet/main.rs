@@ -10,6 +10,7 @@ mod e2e;
 mod fault_sweep;
 mod objects;
 mod operators;
+mod pairs;
 mod ports;
 mod real_projects;
 mod rotation;
