@@ -83,8 +83,9 @@ async fn locked(tools: &Tools, work: &mut Work) -> Result<(), Event> {
 
 async fn acquire(tools: &Tools, work: &mut Work, kind: ScanKind) -> Result<(), Event> {
     let trouble = |trouble: crate::gateway::Trouble| failed(trouble.failure(Step::Lock));
-    let last = tools.gateway.last_scan(kind).await.map_err(trouble)?;
-    let scan_ms = u64::try_from(last.took_ms).unwrap_or(0);
+    // Only an estimate: a gateway that is in trouble is told by the lock itself.
+    let last = tools.gateway.last_scan(kind).await.map_or(0, |last| last.took_ms);
+    let scan_ms = u64::try_from(last).unwrap_or(0);
     let asked_s = hold_s(work.plan.changes.paths().count(), scan_ms);
     let deadline = Instant::now() + Duration::from(tools.config.gateway.lock_wait);
     loop {
