@@ -37,8 +37,8 @@ pub struct Settings {
     pub program: &'static str,
     /// Variables of the agent's environment.
     pub env: Vec<(&'static str, String)>,
-    /// Plays Ignition 8.1, when set.
-    pub old: bool,
+    /// Changes how the gateway is simulated.
+    pub sim: fn(&mut SimConfig),
     /// Where the gateway and the agent have their folders; below the plant's own when absent.
     pub disk: Option<PathBuf>,
 }
@@ -52,7 +52,7 @@ impl Default for Settings {
                 .to_owned(),
             program: "millwright-agent",
             env: Vec::new(),
-            old: false,
+            sim: |_| (),
             disk: None,
         }
     }
@@ -132,11 +132,9 @@ impl Plant {
         let disk = settings.disk.clone().unwrap_or_else(|| dir.to_owned());
         let data_dir = disk.join("data");
         std::fs::create_dir_all(&data_dir)?;
-        let mut config = match settings.old {
-            true => SimConfig::v81(data_dir.clone(), NAME),
-            false => SimConfig::new(data_dir.clone(), NAME),
-        };
+        let mut config = SimConfig::new(data_dir.clone(), NAME);
         config.role = role;
+        (settings.sim)(&mut config);
         let sim = Sim::start(config).await?;
         let plant = Self {
             cluster,

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 const VIEW: &str = "projects/line/com.inductiveautomation.perspective/views/main/view.json";
 /// Reached only when something is wrong.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A pair whose master runs a first commit.
 struct Pair {
