@@ -70,11 +70,13 @@ impl Agent {
             applied: state.manifest()?.map(Arc::new),
         };
         let (policies, policies_seen) = watch::channel(Policies::default());
+        let (peer, peer_seen) = watch::channel(String::new());
         let tools = Tools {
             config: Arc::clone(&config),
             member,
             gateway_name,
             policies: policies_seen,
+            peer: peer_seen,
             gateway,
             coordinators,
             state,
@@ -90,6 +92,7 @@ impl Agent {
             journal,
             records,
             policies,
+            peer,
             watcher,
             drift_seen,
         })
@@ -105,6 +108,7 @@ impl Agent {
             journal,
             records,
             policies,
+            peer,
             watcher,
             drift_seen,
         } = parts;
@@ -123,6 +127,7 @@ impl Agent {
             instructions: instructions_tx,
             answers: answers_rx,
             handled: handled_seen,
+            peer,
             facts: facts_seen,
         };
         let runner = Runner {
@@ -170,6 +175,7 @@ struct Parts {
     journal: Journal,
     records: Vec<Record>,
     policies: watch::Sender<Policies>,
+    peer: watch::Sender<String>,
     watcher: Watcher,
     drift_seen: watch::Receiver<Drift>,
 }

@@ -80,6 +80,8 @@ pub struct Wires {
     pub answers: mpsc::Receiver<Answer>,
     /// What has been handled, from the runner.
     pub handled: watch::Receiver<Handled>,
+    /// How active the other node of a pair is, from the coordinator; empty when unknown.
+    pub peer: watch::Sender<String>,
     /// What the agent sees of its gateway.
     pub facts: watch::Receiver<GatewayFacts>,
 }
@@ -130,6 +132,7 @@ impl Connection {
                     () = stop.cancelled() => return,
                 };
                 self.channel.send_replace(None);
+                wires.peer.send_replace(String::new());
                 // A stream that lasted proves that the way is good.
                 if began.elapsed() > Duration::from_secs(5) {
                     pause = PAUSE_FIRST;
@@ -271,6 +274,10 @@ impl Connection {
                     Ok(instruction) => drop(wires.instructions.try_send(instruction)),
                     Err(error) => tracing::warn!(%error, "an instruction that cannot be read"),
                 }
+                Ok(())
+            }
+            Some(In::Peer(peer)) => {
+                wires.peer.send_replace(peer.activity_level);
                 Ok(())
             }
             Some(In::Drain(_)) => Err(Ended::Drained),

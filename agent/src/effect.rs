@@ -9,6 +9,7 @@ pub mod lock;
 pub mod manifest;
 pub mod preflight;
 pub mod restore;
+pub mod role;
 pub mod scan;
 pub mod sessions;
 pub mod snapshot;
@@ -69,6 +70,8 @@ pub struct Tools {
     pub gateway_name: GatewayName,
     /// Policies of the newest assignment.
     pub policies: watch::Receiver<Policies>,
+    /// How active the other node of a pair is, by its own agent; empty when unknown.
+    pub peer: watch::Receiver<String>,
     /// The gateway beside us.
     pub gateway: Gateway,
     /// The way to content.

@@ -98,11 +98,7 @@ impl Runner {
             known.clone_from(&assignment.policies);
             changed
         });
-        let wanted = Handled {
-            epoch: assignment.epoch.0,
-            generation: assignment.generation.0,
-            attempt: assignment.attempt,
-        };
+        let wanted = order(&assignment);
         if wanted <= *self.handled.borrow() {
             tracing::debug!(generation = wanted.generation, "already handled");
             return Ok(());
@@ -207,7 +203,14 @@ impl Runner {
         let began = Instant::now();
         let attempt = assignment.attempt;
         let mut work = Work::new(assignment, attempt, Mode::Apply);
-        let verdict = converge::run(&self.tools, &mut work).await;
+        let this = order(&work.assignment);
+        let mut newest = self.assignment.clone();
+        let newer = newest.wait_for(|newest| newest.as_ref().is_some_and(|n| order(n) > this));
+        let verdict = tokio::select! {
+            verdict = converge::run(&self.tools, &mut work) => verdict,
+            // The pair has moved on: what was waited for will not come any more.
+            Ok(_) = newer => return Ok(self.tools.state.keep_in_hand(None)?),
+        };
         if let (Verdict::Applied { .. }, Some(manifest)) = (&verdict, &work.manifest) {
             let manifest = Arc::clone(manifest);
             let kept = self.tools.on_disk(
@@ -292,6 +295,15 @@ impl Runner {
             false
         });
         Ok(())
+    }
+}
+
+/// What an assignment is compared by with what has been handled.
+fn order(assignment: &Assignment) -> Handled {
+    Handled {
+        epoch: assignment.epoch.0,
+        generation: assignment.generation.0,
+        attempt: assignment.attempt,
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Node {
     pub last_sync: i64,
 }
 
+/// The one activity that serves.
+const ACTIVE: &str = "Active";
+
 /// The answer for the node that is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gate {
@@ -46,8 +49,15 @@ fn refuse(message: String, remedy: &str) -> Failure {
     Failure::new(Step::Preflight, FailureKind::NotActive, message).remedy(remedy)
 }
 
-/// Decides whether this node may be written. `waited` is how long the wait has lasted.
-pub fn may_write(member: Member, node: &Node, policy: &Redundancy, waited: Span) -> Gate {
+/// Decides whether this node may be written. `peer` is how active the other node is by its own agent,
+/// empty when nobody knows; `waited` is how long the wait has lasted.
+pub fn may_write(
+    member: Member,
+    node: &Node,
+    peer: &str,
+    policy: &Redundancy,
+    waited: Span,
+) -> Gate {
     let role = node.role.as_str();
     let expected = match member {
         Member::Single => "Independent",
@@ -67,33 +77,41 @@ pub fn may_write(member: Member, node: &Node, policy: &Redundancy, waited: Span)
     if member == Member::Single {
         return Gate::Write { notices: Vec::new() };
     }
-    let active = node.activity == "Active";
-    let reason = match (active, node.peer_connected) {
-        (true, true) => return Gate::Write { notices: Vec::new() },
-        (true, false) => match policy.peer_unreachable {
-            PeerUnreachable::Proceed => {
-                let message = "the master does not see its backup";
-                let notice = Failure::new(Step::Preflight, FailureKind::NotActive, message);
-                return Gate::Write { notices: vec![notice] };
-            }
-            PeerUnreachable::Refuse => {
-                "the master does not see its backup, so both may be active".to_owned()
-            }
-        },
-        (false, true) => {
-            format!("the master is {}, the backup serves", word(&node.activity))
-        }
-        (false, false) => format!(
-            "the master is {} and does not see its backup, so perhaps neither serves",
-            word(&node.activity)
-        ),
+    let Some(reason) = why_not(node, peer) else {
+        return Gate::Write { notices: Vec::new() };
     };
+    let alone = node.activity == ACTIVE && peer != ACTIVE;
+    if alone && policy.peer_unreachable == PeerUnreachable::Proceed {
+        let message = "the master does not see its backup";
+        let notice = Failure::new(Step::Preflight, FailureKind::NotActive, message);
+        return Gate::Write { notices: vec![notice] };
+    }
     match policy.not_active {
         NotActive::Wait if waited < policy.timeout => Gate::Wait { reason },
         NotActive::Wait | NotActive::Fail => {
             Gate::Refuse(refuse(reason, "bring the pair back to its master, then retry"))
         }
     }
+}
+
+/// What keeps the master of a pair from being written; for people.
+fn why_not(node: &Node, peer: &str) -> Option<String> {
+    let own = word(&node.activity);
+    Some(match (node.activity == ACTIVE, peer, node.peer_connected) {
+        (true, ACTIVE, _) => {
+            "both the master and the backup are Active: the pair is split".to_owned()
+        }
+        (true, _, true) => return None,
+        (true, _, false) => "the master does not see its backup, so both may be active".to_owned(),
+        (false, ACTIVE, _) => format!("the master is {own}, the backup serves"),
+        (false, "", true) => format!("the master is {own}: the backup serves, or neither does"),
+        (false, "", false) => {
+            format!("the master is {own} and does not see its backup, so perhaps neither serves")
+        }
+        (false, other, _) => {
+            format!("neither node is Active: the master is {own}, the backup is {other}")
+        }
+    })
 }
 
 fn word(activity: &str) -> &str {
@@ -159,29 +177,59 @@ mod tests {
     fn only_the_active_master_is_written() {
         let policy = Redundancy::default();
         let late = Span(policy.timeout.0 + 1);
-        for (member, role, activity, peer, soon, end) in [
-            (Member::Single, "Independent", "Active", false, "write", "write"),
-            (Member::Single, "", "", false, "write", "write"),
-            (Member::Single, "Master", "Active", true, "refuse", "refuse"),
-            (Member::Master, "Master", "Active", true, "write", "write"),
-            (Member::Master, "Master", "Cold", true, "wait", "refuse"),
-            (Member::Master, "Master", "Active", false, "wait", "refuse"),
-            (Member::Master, "Master", "Undecided", false, "wait", "refuse"),
-            (Member::Master, "Backup", "Active", true, "refuse", "refuse"),
-            (Member::Backup, "Backup", "Active", true, "refuse", "refuse"),
+        for (member, role, activity, sees, peer, soon, end) in [
+            (Member::Single, "Independent", "Active", false, "", "write", "write"),
+            (Member::Single, "", "", false, "", "write", "write"),
+            (Member::Single, "Master", "Active", true, "", "refuse", "refuse"),
+            (Member::Master, "Master", "Active", true, "", "write", "write"),
+            (Member::Master, "Master", "Active", true, "Cold", "write", "write"),
+            (Member::Master, "Master", "Active", true, "Active", "wait", "refuse"),
+            (Member::Master, "Master", "Cold", true, "Active", "wait", "refuse"),
+            (Member::Master, "Master", "Active", false, "Cold", "wait", "refuse"),
+            (Member::Master, "Master", "Undecided", false, "", "wait", "refuse"),
+            (Member::Master, "Backup", "Active", true, "", "refuse", "refuse"),
+            (Member::Backup, "Backup", "Active", true, "", "refuse", "refuse"),
         ] {
-            let node = node(role, activity, peer);
-            let got = word_of(&may_write(member, &node, &policy, Span(0)));
-            assert_eq!(got, soon, "{member} {role} {activity} {peer}");
-            let got = word_of(&may_write(member, &node, &policy, late));
-            assert_eq!(got, end, "{member} {role} {activity} {peer}, late");
+            let node = node(role, activity, sees);
+            let got = word_of(&may_write(member, &node, peer, &policy, Span(0)));
+            assert_eq!(got, soon, "{member} {role} {activity} {sees} {peer}");
+            let got = word_of(&may_write(member, &node, peer, &policy, late));
+            assert_eq!(got, end, "{member} {role} {activity} {sees} {peer}, late");
         }
         let fail = Redundancy { not_active: NotActive::Fail, ..policy.clone() };
         let cold = node("Master", "Cold", true);
-        assert_eq!(word_of(&may_write(Member::Master, &cold, &fail, Span(0))), "refuse");
+        assert_eq!(word_of(&may_write(Member::Master, &cold, "", &fail, Span(0))), "refuse");
         let proceed = Redundancy { peer_unreachable: PeerUnreachable::Proceed, ..policy };
         let alone = node("Master", "Active", false);
-        assert_eq!(word_of(&may_write(Member::Master, &alone, &proceed, Span(0))), "write");
+        for (peer, expected) in [("", "write"), ("Cold", "write"), ("Active", "wait")] {
+            let got = may_write(Member::Master, &alone, peer, &proceed, Span(0));
+            assert_eq!(word_of(&got), expected, "{peer}");
+        }
+    }
+
+    #[test]
+    fn it_is_said_who_serves() {
+        for (activity, sees, peer, expected) in [
+            ("Active", true, "Cold", None),
+            ("Active", true, "Active", Some("both")),
+            ("Active", false, "", Some("both may be")),
+            ("Cold", true, "Active", Some("the backup serves")),
+            ("Cold", true, "", Some("or neither does")),
+            ("Cold", false, "", Some("perhaps neither serves")),
+            (
+                "Cold",
+                true,
+                "Warm",
+                Some("neither node is Active: the master is Cold, the backup is Warm"),
+            ),
+            ("", false, "", Some("of unknown activity")),
+        ] {
+            let why = why_not(&node("Master", activity, sees), peer);
+            assert_eq!(why.is_some(), expected.is_some(), "{activity} {sees} {peer}: {why:?}");
+            if let (Some(why), Some(part)) = (why, expected) {
+                assert!(why.contains(part), "{why}");
+            }
+        }
     }
 
     #[test]

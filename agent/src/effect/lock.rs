@@ -7,16 +7,21 @@ use millwright_agent_domain::{
     job::Event,
     lock::{hold_s, is_ours},
 };
-use millwright_model::report::{Failure, FailureKind, Retry, Step};
+use millwright_model::{
+    report::{Failure, FailureKind, Retry, Step},
+    time::Span,
+};
 use tokio::time::Instant;
 
-use super::{Held, Tools, Work, event, failed, sessions};
+use super::{Held, Tools, Work, event, failed, role, sessions};
 use crate::{
     faults,
     gateway::{Locked, ScanKind, Version},
 };
 
 const PAUSE: Duration = Duration::from_millis(500);
+/// A pair that changes places this often right before the commit is no pair to write to.
+const ROUNDS_MAX: usize = 3;
 /// Paths named in a failure.
 const NAMED_MAX: usize = 10;
 
@@ -26,12 +31,7 @@ pub async fn run(tools: &Tools, work: &mut Work) -> Event {
 }
 
 async fn lock(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
-    sessions::wait(tools, work).await?;
-    if work.version == Version::V83 {
-        for kind in work.scan_kinds() {
-            acquire(tools, work, kind).await?;
-        }
-    }
+    locked(tools, work).await?;
     let changed = changed_since_plan(tools, work).await?;
     if !changed.is_empty() {
         release(tools, work).await;
@@ -51,10 +51,41 @@ async fn lock(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
     Ok(Event::Done)
 }
 
+/// Takes the locks while nobody is disturbed and this is the node that may be written. A pair that
+/// changed places while the lock was waited for is waited for anew.
+async fn locked(tools: &Tools, work: &mut Work) -> Result<(), Event> {
+    for _ in 0..ROUNDS_MAX {
+        role::wait(tools, work, Step::Lock).await.map_err(failed)?;
+        sessions::wait(tools, work).await?;
+        if work.version == Version::V83 {
+            for kind in work.scan_kinds() {
+                acquire(tools, work, kind).await?;
+            }
+        }
+        match role::look(tools, work, Span(0), Step::Lock).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(reason)) => {
+                tracing::info!(reason, "the pair changed places before the commit");
+                release(tools, work).await;
+            }
+            Err(failure) => {
+                release(tools, work).await;
+                return Err(failed(failure));
+            }
+        }
+    }
+    let message = "the nodes of the pair keep changing places";
+    Err(failed(
+        Failure::new(Step::Lock, FailureKind::NotActive, message)
+            .remedy("look at the redundancy page of the pair, then millctl gateway retry"),
+    ))
+}
+
 async fn acquire(tools: &Tools, work: &mut Work, kind: ScanKind) -> Result<(), Event> {
     let trouble = |trouble: crate::gateway::Trouble| failed(trouble.failure(Step::Lock));
-    let last = tools.gateway.last_scan(kind).await.map_err(trouble)?;
-    let scan_ms = u64::try_from(last.took_ms).unwrap_or(0);
+    // Only an estimate: a gateway that is in trouble is told by the lock itself.
+    let last = tools.gateway.last_scan(kind).await.map_or(0, |last| last.took_ms);
+    let scan_ms = u64::try_from(last).unwrap_or(0);
     let asked_s = hold_s(work.plan.changes.paths().count(), scan_ms);
     let deadline = Instant::now() + Duration::from(tools.config.gateway.lock_wait);
     loop {

@@ -8,7 +8,6 @@ use millwright_agent_domain::{
     changes::{Changes, changes},
     job::{Event, Mode},
     preflight::{missing_modules, needed_modules, tag_units_in_mode},
-    redundancy::{Gate, may_write},
 };
 use millwright_model::{
     assignment::Origin,
@@ -16,11 +15,10 @@ use millwright_model::{
     manifest::Manifest,
     path::ManagedPath,
     report::{Failure, FailureKind, Retry, Step},
-    time::Span,
 };
 use tokio::time::Instant;
 
-use super::{Local, Tools, Work, content, event, failed, fetch, manifest};
+use super::{Local, Tools, Work, content, event, failed, fetch, manifest, role};
 use crate::{
     fs::{self, Done},
     gateway::{Trouble, Version},
@@ -160,7 +158,7 @@ async fn gateway(tools: &Tools, work: &mut Work, failures: &mut Vec<Failure>) {
     }
     let mut note = |result: Result<(), Failure>| failures.extend(result.err());
     note(identity(tools).await);
-    note(role(tools, work).await);
+    note(role::wait(tools, work, Step::Preflight).await);
     note(trial(tools).await);
     note(token(tools).await);
     match tools.gateway.active_modules().await {
@@ -204,28 +202,6 @@ async fn identity(tools: &Tools) -> Result<(), Failure> {
         .about(name)
         .remedy("correct gateway.data_dir or gateway.url in agent.toml")
         .retry(Retry::Never))
-}
-
-/// Waits for the node to be the one that may be written.
-async fn role(tools: &Tools, work: &mut Work) -> Result<(), Failure> {
-    let began = Instant::now();
-    let policy = work.assignment.policies.redundancy.clone();
-    loop {
-        let (node, _) =
-            tools.gateway.node().await.map_err(|trouble| trouble.failure(Step::Preflight))?;
-        let waited = Span(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
-        match may_write(tools.member, &node, &policy, waited) {
-            Gate::Write { notices } => {
-                work.plan.notices.extend(notices);
-                return Ok(());
-            }
-            Gate::Refuse(failure) => return Err(failure),
-            Gate::Wait { reason } => {
-                tracing::info!(reason, "waiting");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
 }
 
 async fn trial(tools: &Tools) -> Result<(), Failure> {

@@ -14,12 +14,16 @@ use millwright_model::{
     policy::OnUnknown,
     report::{Failure, FailureKind, Step},
 };
+use tokio::time::Instant;
 
-use super::{Tools, Work, event, failed, fetch};
+use super::{Tools, Work, event, failed, fetch, role};
 use crate::{
     faults,
     gateway::{LogWindow, Version},
 };
+
+/// Between two looks at a gateway that is away.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Looks and judges.
 pub async fn run(tools: &Tools, work: &mut Work) -> Event {
@@ -37,13 +41,10 @@ async fn verify(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
     }
     faults::point("verify.read");
     let (differing, restamped) = read_back(tools, work, &manifest).await?;
-    let mut evidence = Evidence {
-        differing,
-        restamped,
-        not_loaded: not_loaded(tools, work).await,
-        health: health(tools, work).await,
-        probes: Vec::new(),
-    };
+    // First, since nothing else can be asked while the gateway is away.
+    let health = health(tools, work).await;
+    let not_loaded = not_loaded(tools, work).await;
+    let mut evidence = Evidence { differing, restamped, not_loaded, health, probes: Vec::new() };
     for probe in &policy.probes {
         evidence.probes.push((probe.url.clone(), tools.gateway.probe(probe).await));
     }
@@ -53,6 +54,7 @@ async fn verify(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
     }
     let Judgement { failures, notices } = judgement;
     work.plan.notices.extend(notices);
+    work.plan.notices.extend(role::moved(tools, work).await);
     match failures.is_empty() {
         true => Ok(Event::Verified { manifest: manifest.digest() }),
         false => Err(Event::Failed(failures)),
@@ -132,10 +134,25 @@ async fn not_loaded(tools: &Tools, work: &Work) -> Result<Vec<String>, String> {
     Ok(found.into_iter().collect())
 }
 
+/// Waits, bounded, for a gateway that is away or starting: it may have been restarted, and reads the
+/// files then. One that does not come back is not well; one that cannot be asked is unknown.
 async fn health(tools: &Tools, work: &Work) -> Look {
-    match tools.gateway.health(&work.plan.active_modules).await {
-        Ok(Ok(())) => Look::Good,
-        Ok(Err(why)) => Look::Bad(why),
-        Err(trouble) => Look::Unknown(trouble.message),
+    let deadline = Instant::now() + Duration::from(tools.config.gateway.wait);
+    loop {
+        let trouble = match tools.gateway.health(&work.plan.active_modules).await {
+            Ok(Ok(())) => return Look::Good,
+            Ok(Err(why)) => return Look::Bad(why),
+            Err(trouble) => trouble,
+        };
+        let starting = trouble.kind == FailureKind::GatewayNotRunning;
+        let away = starting || trouble.kind == FailureKind::GatewayUnreachable;
+        if !away || Instant::now() >= deadline {
+            return if starting {
+                Look::Bad(trouble.message)
+            } else {
+                Look::Unknown(trouble.message)
+            };
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }

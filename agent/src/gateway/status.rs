@@ -108,24 +108,21 @@ impl Gateway {
         number(&overview["time"])
     }
 
-    /// Health: running, and every module that was active before is active now.
+    /// Health: every module that was active before is active now. A gateway that does not run, or not
+    /// yet, is trouble: it cannot be judged.
     pub async fn health(&self, before: &BTreeSet<String>) -> Result<Result<(), String>, Trouble> {
         let state = self.state().await?;
         if state != "RUNNING" {
-            return Ok(Err(format!("it is {state}, not RUNNING")));
+            let message = format!("it is {state}, not RUNNING");
+            return Err(Trouble::new(FailureKind::GatewayNotRunning, message));
         }
         if before.is_empty() {
             return Ok(Ok(()));
         }
-        match self.active_modules().await {
-            Ok(now) => Ok(match before.difference(&now).next() {
-                Some(gone) => Err(format!("the module {gone} was active and is not any more")),
-                None => Ok(()),
-            }),
-            Err(trouble) if trouble.kind == FailureKind::GatewayNotRunning => {
-                Ok(Err(trouble.message))
-            }
-            Err(trouble) => Err(trouble),
-        }
+        let now = self.active_modules().await?;
+        Ok(match before.difference(&now).next() {
+            Some(gone) => Err(format!("the module {gone} was active and is not any more")),
+            None => Ok(()),
+        })
     }
 }

@@ -57,6 +57,29 @@ fn backup_attempt(desired: &Desired, status: &GatewayStatus) -> Option<u32> {
     Some(known.map_or(1, |backup| backup.attempt))
 }
 
+/// Whether an agent is connected that the state does not know of: it came before its gateway was
+/// applied, or the gateway was made anew.
+pub fn is_unannounced(state: &State, gateway: &GatewayName, member: Member) -> bool {
+    let status = state.status.get(gateway);
+    let known = status.is_some_and(|s| s.connections.contains_key(member.as_str()));
+    state.gateways.contains_key(gateway) && !known
+}
+
+/// How active the other node of a pair is, as its own agent said last; empty when that agent is not
+/// connected or its gateway does not run.
+pub fn peer_activity(state: &State, gateway: &GatewayName, member: Member) -> String {
+    let other = match member {
+        Member::Single => return String::new(),
+        Member::Master => Member::Backup,
+        Member::Backup => Member::Master,
+    };
+    let seen = state.status.get(gateway).and_then(|status| {
+        let connected = status.connections.get(other.as_str()).is_some_and(|c| c.connected);
+        status.facts.get(other.as_str()).filter(|facts| connected && facts.state == "RUNNING")
+    });
+    seen.map(|facts| facts.activity_level.clone()).unwrap_or_default()
+}
+
 /// Instructions that this agent has not answered and that are not void yet, oldest first.
 pub fn instructions_of(state: &State, gateway: &GatewayName, member: Member) -> Vec<Instruction> {
     let Some(status) = state.status.get(gateway) else { return Vec::new() };

@@ -37,6 +37,8 @@ pub enum Event {
     Answered(Answer),
     /// Open instructions, looked up because there may be new ones.
     Instructions(Vec<Instruction>),
+    /// The cluster does not know of this agent, though it could.
+    Unannounced,
     /// The desired state, looked up because it may have changed.
     Desired(Option<Assignment>),
 }
@@ -84,6 +86,8 @@ impl Session {
                 self.facts = facts.clone();
                 vec![Output::Announce(facts)]
             }
+            Event::Unannounced if !self.greeted => Vec::new(),
+            Event::Unannounced => vec![Output::Announce(self.facts.clone())],
             Event::Heartbeat(sequence) => vec![Output::Beat(sequence)],
             Event::Reported(report) => match report.phase {
                 // Steps in between are progress, not history.
@@ -124,5 +128,21 @@ impl Session {
         }
         self.sent = Some(wanted);
         vec![Output::Assign(assignment)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_came_before_its_gateway_is_announced_again() {
+        let mut session = Session::default();
+        assert!(session.step(Event::Unannounced).is_empty(), "nobody has said hello yet");
+        let facts = GatewayFacts { state: "RUNNING".to_owned(), ..GatewayFacts::default() };
+        let handled = (Epoch(1), Generation(0), 0);
+        let said = session.step(Event::Hello { handled, facts: facts.clone() });
+        assert_eq!(said, [Output::Announce(facts.clone())]);
+        assert_eq!(session.step(Event::Unannounced), [Output::Announce(facts)]);
     }
 }

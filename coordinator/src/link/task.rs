@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream::FuturesUnordered};
 use millwright_coordinator_domain::{
-    assignment::{assignment_of, instructions_of},
+    assignment::{assignment_of, instructions_of, is_unannounced, peer_activity},
     command::AgentRef,
 };
 use millwright_model::{facts::GatewayFacts, report::Report};
@@ -52,6 +52,7 @@ where
         session: Session::default(),
         version: String::new(),
         instance: String::new(),
+        peer: String::new(),
         acks: FuturesUnordered::new(),
         outbound,
     };
@@ -81,6 +82,8 @@ struct Link {
     session: Session,
     version: String,
     instance: String,
+    /// What this agent was told of the other node of its pair.
+    peer: String,
     acks: FuturesUnordered<Ack>,
     outbound: Sender,
 }
@@ -108,7 +111,9 @@ impl Link {
                 },
                 () = seat.wake.notified() => {
                     self.look_again().await?;
-                    None
+                    let state = self.shared.consensus.state().state;
+                    let (gateway, member) = &self.end.key;
+                    is_unannounced(&state, gateway, *member).then_some(Event::Unannounced)
                 }
                 Some(report) = self.acks.next() => {
                     if let Some(report) = report {
@@ -139,6 +144,13 @@ impl Link {
     /// Sends what is new in the state for this agent.
     async fn look_again(&mut self) -> Result<(), Status> {
         let state = self.shared.consensus.state().state;
+        let (gateway, member) = &self.end.key;
+        // Before the assignment, so that it is known when the agent begins.
+        let peer = peer_activity(&state, gateway, *member);
+        if peer != self.peer {
+            self.peer.clone_from(&peer);
+            self.send(Out::Peer(agent::Peer { activity_level: peer })).await?;
+        }
         let (gateway, member) = &self.end.key;
         let events = [
             Event::Desired(assignment_of(&state, gateway, *member)),

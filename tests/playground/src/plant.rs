@@ -1,6 +1,6 @@
 //! One gateway with everything behind it: a coordinator, a repository on disk, a simulated gateway
-//! and its agent, which can be killed and started again. For tests and measurements that look closely
-//! at one agent.
+//! and its agent, which can be killed and started again; or a redundant pair with an agent each. For
+//! tests and measurements that look closely at one agent.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use gateway_sim::{Sim, SimConfig};
+use gateway_sim::{Role, Sim, SimConfig};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -35,6 +35,12 @@ pub struct Settings {
     pub agent: String,
     /// The agent's program.
     pub program: &'static str,
+    /// Variables of the agent's environment.
+    pub env: Vec<(&'static str, String)>,
+    /// Changes how the gateway is simulated.
+    pub sim: fn(&mut SimConfig),
+    /// Where the gateway and the agent have their folders; below the plant's own when absent.
+    pub disk: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -45,6 +51,9 @@ impl Default for Settings {
                     facts_poll = \"500ms\"\nconverge_poll = \"100ms\"\n"
                 .to_owned(),
             program: "millwright-agent",
+            env: Vec::new(),
+            sim: |_| (),
+            disk: None,
         }
     }
 }
@@ -60,44 +69,104 @@ pub struct Plant {
     pub data_dir: PathBuf,
     /// The agent's folder.
     pub agent_dir: PathBuf,
+    /// The other node, on a pair.
+    pub backup: Option<Backup>,
     settings: Settings,
     repository: PathBuf,
     agent: Option<Process>,
 }
 
+/// The backup of a pair.
+#[derive(Debug)]
+pub struct Backup {
+    /// Its gateway.
+    pub sim: Sim,
+    /// The gateway's data directory.
+    pub data_dir: PathBuf,
+    /// Its agent's folder.
+    pub agent_dir: PathBuf,
+    agent: Option<Process>,
+}
+
+/// What is needed to enrol one agent.
+struct Enrol<'a> {
+    member: &'a str,
+    sim: &'a Sim,
+    data_dir: &'a Path,
+    agent_dir: &'a Path,
+}
+
 impl Plant {
     /// Starts all of it below `dir`, the agent enrolled but not running.
     pub async fn start(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
-        let cluster = Cluster::start(dir, 1).await?;
-        let data_dir = dir.join("data");
+        Self::start_as(dir, settings, Role::Independent).await
+    }
+
+    /// The same with a redundant pair, both agents enrolled but not running.
+    pub async fn start_pair(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
+        let mut plant = Self::start_as(dir, settings, Role::Master).await?;
+        let data_dir = dir.join("backup-data");
         std::fs::create_dir_all(&data_dir)?;
-        let sim = Sim::start(SimConfig::new(data_dir.clone(), NAME)).await?;
+        let mut config = SimConfig::new(data_dir.clone(), NAME);
+        config.role = Role::Backup;
+        let sim = Sim::start(config).await?;
+        gateway_sim::join(&plant.sim, &sim).await?;
+        for node in [&plant.sim, &sim] {
+            let joined = |node: &Sim| {
+                let told = &node.state()["redundancy"];
+                let synced = told["lastSyncTimestamp"].as_i64().is_some_and(|at| at > 0);
+                (synced && told["peerConnected"] == true).then_some(())
+            };
+            node.until(DEADLINE, joined).await?;
+        }
+        let agent_dir = dir.join("backup-agent");
+        let enrol =
+            Enrol { member: "backup", sim: &sim, data_dir: &data_dir, agent_dir: &agent_dir };
+        plant.enrol(dir, &enrol).await?;
+        plant.backup = Some(Backup { sim, data_dir, agent_dir, agent: None });
+        Ok(plant)
+    }
+
+    async fn start_as(dir: &Path, settings: Settings, role: Role) -> anyhow::Result<Self> {
+        let cluster = Cluster::start(dir, 1).await?;
+        let disk = settings.disk.clone().unwrap_or_else(|| dir.to_owned());
+        let data_dir = disk.join("data");
+        std::fs::create_dir_all(&data_dir)?;
+        let mut config = SimConfig::new(data_dir.clone(), NAME);
+        config.role = role;
+        (settings.sim)(&mut config);
+        let sim = Sim::start(config).await?;
         let plant = Self {
             cluster,
             sim,
             data_dir,
-            agent_dir: dir.join("agent"),
+            agent_dir: disk.join("agent"),
+            backup: None,
             settings,
             repository: dir.join("repository"),
             agent: None,
         };
-        plant.enrol(dir).await?;
+        let member = if role == Role::Master { "master" } else { "single" };
+        let (sim, data_dir, agent_dir) = (&plant.sim, &plant.data_dir, &plant.agent_dir);
+        plant.enrol(dir, &Enrol { member, sim, data_dir, agent_dir }).await?;
         plant.git(&["init", "-q", "-b", "main", "."])?;
         Ok(plant)
     }
 
-    async fn enrol(&self, dir: &Path) -> anyhow::Result<()> {
-        let token_file = dir.join("gateway-token");
-        std::fs::write(&token_file, self.sim.token_header())?;
-        let token = self.cluster.ctl(&["token", "create", "agent", NAME]).await?;
+    async fn enrol(&self, dir: &Path, enrol: &Enrol<'_>) -> anyhow::Result<()> {
+        let Enrol { member, sim, data_dir, agent_dir } = enrol;
+        let token_file = dir.join(format!("gateway-token-{member}"));
+        std::fs::write(&token_file, sim.token_header())?;
+        let made = ["token", "create", "agent", NAME, "--member", member];
+        let token = self.cluster.ctl(&made).await?;
         let text = |path: &Path| path.display().to_string();
-        let (home, data, file) = (text(&self.agent_dir), text(&self.data_dir), text(&token_file));
-        let url = self.sim.url();
+        let (home, data, file) = (text(agent_dir), text(data_dir), text(&token_file));
+        let url = sim.url();
         let mut args = vec!["enrol", "--dir", &home, "--token", token.trim(), "--gateway", NAME];
         args.extend(["--data-dir", &data, "--gateway-url", &url, "--gateway-token-file", &file]);
-        args.extend(["--coordinator", &self.cluster.nodes[0].api]);
+        args.extend(["--coordinator", &self.cluster.nodes[0].api, "--member", member]);
         run(&binary(self.settings.program)?, &args).await?;
-        let config = self.agent_dir.join("agent.toml");
+        let config = agent_dir.join("agent.toml");
         let text = std::fs::read_to_string(&config)? + &self.settings.agent;
         Ok(std::fs::write(&config, text)?)
     }
@@ -130,17 +199,22 @@ impl Plant {
         self.git(&["rev-parse", "HEAD"])
     }
 
+    /// Other lines of the profile's spec from the next commit on.
+    pub fn set_profile(&mut self, profile: &str) {
+        profile.clone_into(&mut self.settings.profile);
+    }
+
     /// Lets the fleet follow a commit.
     pub async fn follow(&self, commit: &str) -> anyhow::Result<()> {
         let url = self.repository.display();
         let text = format!(
-            "apiVersion: millwright.dev/v1\nkind: Repository\nmetadata: {{name: plant}}\n\
-             spec: {{url: \"file://{url}\", ref: {{commit: {commit}}}, poll: 200ms, jitter: 1ms}}\n\
-             ---\n\
-             apiVersion: millwright.dev/v1\nkind: SyncProfile\nmetadata: {{name: line}}\nspec:\n\
+            "apiVersion: millwright.dev/v1\nkind: SyncProfile\nmetadata: {{name: line}}\nspec:\n\
              \x20 mappings:\n\x20   - {{source: projects, destination: projects}}\n\
              \x20   - {{source: config, destination: config/resources/core/ignition/database-connection, required: false}}\n\
              {}\
+             ---\n\
+             apiVersion: millwright.dev/v1\nkind: Repository\nmetadata: {{name: plant}}\n\
+             spec: {{url: \"file://{url}\", ref: {{commit: {commit}}}, poll: 200ms, jitter: 1ms}}\n\
              ---\n\
              apiVersion: millwright.dev/v1\nkind: Fleet\nmetadata: {{name: all}}\n\
              spec: {{repository: plant}}\n\
@@ -158,7 +232,7 @@ impl Plant {
     /// Starts the agent; it kills itself at the n-th fault point when one is given.
     pub fn start_agent(&mut self, fault: Option<u64>, points: Option<&Path>) -> anyhow::Result<()> {
         let dir = self.agent_dir.display().to_string();
-        let mut env = Vec::new();
+        let mut env = self.settings.env.clone();
         if let Some(at) = fault {
             env.push(("MILLWRIGHT_FAULT_AT", at.to_string()));
         }
@@ -168,6 +242,17 @@ impl Plant {
         let args = ["run", "--dir", &dir];
         let log = self.agent_dir.join("agent.log");
         self.agent = Some(Process::start_in(NAME, self.settings.program, &args, &log, &env)?);
+        Ok(())
+    }
+
+    /// Starts the agent of the backup.
+    pub fn start_backup_agent(&mut self) -> anyhow::Result<()> {
+        let program = self.settings.program;
+        let backup = self.backup.as_mut().context("this plant is no pair")?;
+        let dir = backup.agent_dir.display().to_string();
+        let log = backup.agent_dir.join("agent.log");
+        let args = ["run", "--dir", &dir];
+        backup.agent = Some(Process::start_in("backup", program, &args, &log, &self.settings.env)?);
         Ok(())
     }
 

@@ -107,7 +107,10 @@ impl State {
         desired.trigger.clone_from(&trigger);
         let (id, generation) = (desired.rollout.clone(), desired.generation);
         let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
-        Arc::make_mut(status).backup = None;
+        // The backup looks again too, under a number that its agent has not had.
+        if let Some(backup) = Arc::make_mut(status).backup.as_mut() {
+            backup.look_again();
+        }
         self.member_again(&id, gateway, generation);
         Ok(trigger)
     }

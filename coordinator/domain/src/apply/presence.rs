@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use millwright_model::{
+    facts::GatewayFacts,
     id::{GatewayName, Member},
     resource::Kind,
 };
@@ -50,7 +51,9 @@ impl State {
         let status = Arc::make_mut(&mut self.status).entry(agent.gateway.clone()).or_default();
         let status = Arc::make_mut(status);
         let member = agent.member.as_str().to_owned();
-        status.facts.insert(member.clone(), agent.facts);
+        let seen = |facts: &GatewayFacts| (facts.state.clone(), facts.activity_level.clone());
+        let now_seen = seen(&agent.facts);
+        let seen_before = status.facts.insert(member.clone(), agent.facts).map(|f| seen(&f));
         let before = status.connections.get(&member);
         let since = before.filter(|old| old.connected).map_or(now, |old| old.since);
         let news = before.is_none_or(|old| !old.connected);
@@ -63,6 +66,10 @@ impl State {
             instance: agent.instance,
         };
         status.connections.insert(member, connection);
+        // The agent of the other node is told who serves.
+        if agent.member != Member::Single && (news || seen_before != Some(now_seen)) {
+            scene.touched.gateways.insert(agent.gateway.clone());
+        }
         if news {
             let message = format!("agent connected to node {node}");
             self.say(scene.index, Kind::Gateway, agent.gateway.as_str(), "put", message);
@@ -102,6 +109,9 @@ impl State {
         }
         connection.connected = false;
         connection.since = now;
+        if *member != Member::Single {
+            scene.touched.gateways.insert(gateway.clone());
+        }
         self.say(scene.index, Kind::Gateway, gateway.as_str(), "put", "agent lost".to_owned());
     }
 }

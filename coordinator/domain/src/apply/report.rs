@@ -155,6 +155,10 @@ impl State {
             | Phase::RolledBack { failures, .. }
             | Phase::Inconsistent { failures } => (false, failures),
         };
+        // The pair has moved on: what became of an older assignment says nothing any more.
+        if self.desired.get(&gateway).is_none_or(|d| d.generation != report.generation) {
+            return;
+        }
         let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
         let known = status.backup.as_ref().filter(|b| b.generation == report.generation);
         if known.is_some_and(|known| known.attempt > report.attempt || known.in_sync) {
@@ -162,13 +166,13 @@ impl State {
         }
         let message = failures.first().map(|f| f.message.clone()).unwrap_or_default();
         // One resync is asked for after the first budget; then it is said and left.
-        let resync = !in_sync && report.attempt == 1;
+        let resync = !in_sync && BackupStatus::is_first_budget(report.attempt);
         let status = Arc::make_mut(status);
         status.backup = Some(BackupStatus {
             generation: report.generation,
             in_sync,
             message: message.clone(),
-            attempt: if resync { 2 } else { report.attempt },
+            attempt: if resync { report.attempt + 1 } else { report.attempt },
             at: now,
         });
         if resync {

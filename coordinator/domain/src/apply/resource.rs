@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use millwright_model::resource::{Fleet, Gateway, Kind, Resource, Role, SyncProfile};
+use millwright_model::{
+    id::GatewayName,
+    resource::{Fleet, Gateway, Kind, Resource, Role, SyncProfile},
+};
 
 use super::{Judged, Scene, invalid, not_found};
 use crate::{
@@ -24,6 +27,10 @@ impl State {
             let (kind, name) = (resource.kind(), resource.name().to_owned());
             named.push((kind, name.clone()));
             let action = trial.put_one(scene.index, resource);
+            // An agent that came before its gateway was applied is announced now.
+            if kind == Kind::Gateway && action == "created" {
+                scene.touched.gateways.extend(name.parse::<GatewayName>().ok());
+            }
             if action != "unchanged" {
                 trial.say(scene.index, kind, &name, "put", action.to_owned());
             }

@@ -139,10 +139,24 @@ pub struct BackupStatus {
     pub in_sync: bool,
     /// Why not.
     pub message: String,
-    /// Which try comes next; the second comes after a resync.
+    /// Which try comes next. They come in twos: a first budget, and a second one after a resync.
     pub attempt: u32,
     /// When it was said.
     pub at: Timestamp,
+}
+
+impl BackupStatus {
+    /// Whether a try is a first budget, after which a resync is asked for.
+    pub fn is_first_budget(attempt: u32) -> bool {
+        !attempt.is_multiple_of(2)
+    }
+
+    /// Begins anew with a first budget, as somebody has asked for.
+    pub(crate) fn look_again(&mut self) {
+        self.attempt = (self.attempt + 1) | 1;
+        self.in_sync = false;
+        self.message.clear();
+    }
 }
 
 /// A pause by a person.
