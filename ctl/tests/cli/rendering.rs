@@ -33,8 +33,8 @@ fn file(path: &str, old: &str, new: &str) -> DiffFile {
         new_size: new.len() as u64,
         old_mode: mode(old),
         new_mode: mode(new),
-        old: old.as_bytes().to_vec().into(),
-        new: new.as_bytes().to_vec().into(),
+        old: old.as_bytes().to_vec(),
+        new: new.as_bytes().to_vec(),
         ..DiffFile::default()
     }
 }
@@ -139,9 +139,9 @@ fn pieces(path: &str, content: &[u8], cut: usize) -> Vec<RenderPiece> {
         path: path.to_owned(),
         mode: 0o644,
         size: content.len() as u64,
-        digest: Digest::of(content).0.to_vec().into(),
+        digest: Digest::of(content).0.to_vec(),
         offset: from as u64,
-        data: content[from..to].to_vec().into(),
+        data: content[from..to].to_vec(),
         last: to == content.len(),
     };
     vec![piece(0, cut), piece(cut, content.len())]

@@ -12,5 +12,6 @@ mod objects;
 mod operators;
 mod ports;
 mod real_projects;
+mod rendering;
 mod rotation;
 mod safe_apply;

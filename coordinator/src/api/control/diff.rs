@@ -144,8 +144,8 @@ fn show(file: &mut wire::DiffFile, old: &[u8], new: &[u8]) {
     };
     match mask::pair(&file.path, old, new) {
         Ok(mask::Pair { old, new, hidden }) => {
-            file.old = old.into_owned().into();
-            file.new = new.into_owned().into();
+            file.old = old.into_owned().into_bytes();
+            file.new = new.into_owned().into_bytes();
             file.masked = hidden;
         }
         Err(why) => file.omitted = why.to_string(),
@@ -170,8 +170,8 @@ mod tests {
     fn a_secret_never_leaves() {
         let file = shown("a/config.json", b"{\"password\": \"one\"}", b"{\"password\": \"two\"}");
         assert_eq!(file.change, "changed");
-        assert_eq!(file.old.as_ref(), b"{\"password\": \"***\"}");
-        assert_eq!(file.new.as_ref(), b"{\"password\": \"*** (changed)\"}");
+        assert_eq!(file.old, b"{\"password\": \"***\"}");
+        assert_eq!(file.new, b"{\"password\": \"*** (changed)\"}");
         assert_eq!(file.masked, [".password"]);
         let broken = shown("a/config.json", b"{\"password\": \"one\"", b"");
         assert_eq!((broken.change.as_str(), broken.old.len()), ("removed", 0));

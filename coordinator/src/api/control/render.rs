@@ -108,7 +108,7 @@ fn cut<'c>(file: &'c FileEntry, content: &'c [u8]) -> impl Iterator<Item = wire:
         wire::RenderPiece {
             digest: file.digest.0.to_vec(),
             offset: from as u64,
-            data: content[from..to].to_vec().into(),
+            data: content[from..to].to_vec(),
             last: nth + 1 == count,
             ..listed(file)
         }

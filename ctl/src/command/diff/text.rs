@@ -48,8 +48,8 @@ mod tests {
 
     fn check(old: &str, new: &str, hunks: &str, counts: (u64, u64)) {
         let file = DiffFile {
-            old: old.as_bytes().to_vec().into(),
-            new: new.as_bytes().to_vec().into(),
+            old: old.as_bytes().to_vec(),
+            new: new.as_bytes().to_vec(),
             ..DiffFile::default()
         };
         let compared = compare(&file, 1, true);

@@ -34,7 +34,7 @@ impl Whole {
             return Ok(None);
         }
         let content = std::mem::take(&mut self.content);
-        if Digest::of(&content).0.as_slice() != AsRef::<[u8]>::as_ref(&piece.digest) {
+        if Digest::of(&content).0.as_slice() != piece.digest {
             return Err(wrong("it came damaged"));
         }
         Ok(Some((piece, content)))
@@ -107,9 +107,9 @@ mod tests {
             path: path.to_owned(),
             mode: 0o644,
             size: whole.len() as u64,
-            digest: Digest::of(whole).0.to_vec().into(),
+            digest: Digest::of(whole).0.to_vec(),
             offset: from as u64,
-            data: whole[from..to].to_vec().into(),
+            data: whole[from..to].to_vec(),
             last: to == whole.len(),
         }
     }
@@ -133,7 +133,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut keeper = Keeper::new(dir.path().join("out")).unwrap();
         let mut wrong = piece("projects/a", b"hello", 0, 5);
-        wrong.data = b"jello".to_vec().into();
+        wrong.data = b"jello".to_vec();
         assert!(keeper.take(wrong).unwrap_err().message.contains("damaged"));
         assert!(keeper.take(piece("../a", b"x", 0, 1)).is_err());
         assert!(keeper.take(piece("projects/a", b"hello", 2, 5)).is_err());
