@@ -11,6 +11,7 @@ pub mod blobs;
 pub mod index;
 pub mod mirror;
 pub mod pack;
+pub mod refs;
 pub mod tree;
 
 use std::{
@@ -34,7 +35,8 @@ use tokio::sync::Semaphore;
 use self::{
     blobs::Blobs,
     index::Index,
-    mirror::{Mirror, MirrorFailed, Resolved},
+    mirror::{Mirror, MirrorFailed},
+    refs::Resolved,
     tree::Trees,
 };
 
@@ -172,6 +174,18 @@ impl Content {
         .await
     }
 
+    /// What a person means by a ref, in the mirror as it is.
+    pub async fn resolve_typed(
+        &self,
+        repository: &Name,
+        url: &str,
+        typed: &str,
+    ) -> Result<Resolved, ContentFailed> {
+        let mirror = self.mirror(repository, url)?;
+        let typed = typed.to_owned();
+        self.job(move |_| Ok(mirror.resolve_typed(&typed)?)).await
+    }
+
     /// Fetches from the remote.
     pub async fn fetch(&self, repository: &Name, url: &str) -> Result<(), ContentFailed> {
         let mirror = self.mirror(repository, url)?;
@@ -276,6 +290,11 @@ impl Content {
     /// A manifest that is in memory.
     pub fn manifest_by_digest(&self, digest: &Digest) -> Option<Arc<Manifest>> {
         self.manifests().by_digest.get(digest).cloned()
+    }
+
+    /// Whole blobs of rendered manifests, in the order asked for. The caller bounds their sizes.
+    pub async fn contents(&self, digests: Vec<Digest>) -> Result<Vec<Vec<u8>>, ContentFailed> {
+        self.job(move |inner| inner.blobs.whole(digests)).await
     }
 
     /// Blobs in batches of about a megabyte, in the order asked for.

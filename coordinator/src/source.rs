@@ -7,7 +7,11 @@ use millwright_model::manifest::Manifest;
 use millwright_proto::agent::FetchBatch;
 use tonic::Status;
 
-use crate::{content::ContentFailed, node::Shared, objects};
+use crate::{
+    content::{ContentFailed, mirror::MirrorFailed},
+    node::Shared,
+    objects,
+};
 
 /// The manifest of a spec.
 pub async fn ensure(
@@ -32,8 +36,10 @@ pub fn batch_out(batch: Result<FetchBatch, ContentFailed>) -> Result<FetchBatch,
     batch.map_err(|error| failed(&error))
 }
 
-fn failed(error: &ContentFailed) -> Status {
+/// A content error for the wire.
+pub fn failed(error: &ContentFailed) -> Status {
     match error {
+        ContentFailed::Mirror(MirrorFailed::Reference(_)) => Status::not_found(error.to_string()),
         ContentFailed::Mirror(_) | ContentFailed::Absent { .. } => {
             Status::unavailable(error.to_string())
         }

@@ -8,8 +8,9 @@ use clap_complete::engine::ArgValueCandidates;
 
 use crate::{
     command::{
-        agent, apply, cluster, completion, config, context, delete, describe, explain, gateway,
-        get, history, lint, login, man, rollout, schema, snapshot, status, token, version,
+        agent, apply, cluster, completion, config, context, delete, describe, diff, explain,
+        gateway, get, history, lint, login, man, render, rollout, schema, snapshot, status, token,
+        version,
     },
     complete,
     output::Output,
@@ -42,6 +43,7 @@ const EXAMPLES: &str = "Examples:
   millctl apply -f plant.yaml            create or change resources, wait for their rollouts
   millctl get gateways -o wide           one line per gateway
   millctl describe gateway line1         everything about one gateway
+  millctl diff line1                     what line1 runs, and what it would get
   millctl rollout watch                  follow the newest rollout to its end
   millctl gateway rollback line1         back to before the last change
   millctl token create agent line1       a join token for the agent of line1
@@ -111,6 +113,10 @@ pub enum Command {
     /// Rollouts: list, status, watch.
     #[command(subcommand, alias = "rollouts", after_help = rollout::EXAMPLES)]
     Rollout(rollout::Command),
+    /// The exact files that a gateway gets.
+    Render(render::Args),
+    /// What differs between the files of two refs, or of two gateways.
+    Diff(diff::Args),
     /// What is wrong with resources and the files that they map, without a cluster.
     Lint(lint::Args),
     /// One gateway: sync, retry, rollback, pause, resume, dry-run, sessions, drift.

@@ -8,6 +8,7 @@ pub mod config;
 pub mod context;
 pub mod delete;
 pub mod describe;
+pub mod diff;
 pub mod explain;
 pub mod gateway;
 pub mod get;
@@ -15,6 +16,7 @@ pub mod history;
 pub mod lint;
 pub mod login;
 pub mod man;
+pub mod render;
 pub mod rollout;
 pub mod schema;
 pub mod snapshot;
@@ -65,6 +67,8 @@ pub async fn run(cli: Cli, origins: Origins) -> Result<()> {
         Command::Apply(args) => apply::run(global, args).await,
         Command::Delete(args) => delete::run(global, args).await,
         Command::Rollout(command) => rollout::run(global, command).await,
+        Command::Render(args) => render::run(global, args).await,
+        Command::Diff(args) => diff::run(global, args).await,
         Command::Lint(args) => lint::run(global, args),
         Command::Gateway(command) => gateway::run(global, command).await,
         Command::Snapshot(command) => snapshot::run(global, command).await,

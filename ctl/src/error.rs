@@ -5,8 +5,12 @@ use tonic::{Code, Status};
 /// What kind of error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// No error: two things differ, which the output says.
+    Differs,
     /// Anything else.
     Error,
+    /// Anything else, of a command whose exit code 1 is an answer.
+    NoAnswer,
     /// Wrong words on the command line or in a file.
     Usage,
     /// Nobody said yes, and there is nobody to ask.
@@ -29,8 +33,10 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the table of exit codes.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 12] = [
+        Kind::Differs,
         Kind::Error,
+        Kind::NoAnswer,
         Kind::Usage,
         Kind::ConfirmationRequired,
         Kind::NotFound,
@@ -45,8 +51,8 @@ impl Kind {
     /// The exit code.
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::Error => 1,
-            Kind::Usage => 2,
+            Kind::Differs | Kind::Error => 1,
+            Kind::NoAnswer | Kind::Usage => 2,
             Kind::ConfirmationRequired => 3,
             Kind::NotFound => 4,
             Kind::Conflict => 5,
@@ -61,7 +67,8 @@ impl Kind {
     /// The word in JSON.
     pub fn code(self) -> &'static str {
         match self {
-            Kind::Error => "error",
+            Kind::Differs => "differs",
+            Kind::Error | Kind::NoAnswer => "error",
             Kind::Usage => "usage",
             Kind::ConfirmationRequired => "confirmation_required",
             Kind::NotFound => "not_found",
@@ -78,7 +85,9 @@ impl Kind {
     pub fn is_retryable(self) -> bool {
         match self {
             Kind::Conflict | Kind::TimedOut | Kind::Unavailable => true,
-            Kind::Error
+            Kind::Differs
+            | Kind::Error
+            | Kind::NoAnswer
             | Kind::Usage
             | Kind::ConfirmationRequired
             | Kind::NotFound
@@ -174,7 +183,7 @@ mod tests {
     #[test]
     fn exit_codes_are_the_documented_ones() {
         let codes = Kind::ALL.map(Kind::exit_code);
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 70]);
+        assert_eq!(codes, [1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 70]);
     }
 
     #[test]

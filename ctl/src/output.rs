@@ -44,8 +44,13 @@ pub fn style() -> Style {
 
 /// Prints data. A reader that went away is no error.
 pub fn print(text: &str) {
+    print_bytes(text.as_bytes());
+}
+
+/// Prints the bytes of a file as they are.
+pub fn print_bytes(bytes: &[u8]) {
     let mut out = io::stdout().lock();
-    let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _gone = out.write_all(bytes).and_then(|()| out.flush());
 }
 
 /// Prints a note for the person; `--quiet` leaves it out.

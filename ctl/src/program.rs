@@ -55,7 +55,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn failed(error: &Error, format: &Output) -> ExitCode {
-    output::error(error, format);
+    if error.kind != Kind::Differs {
+        output::error(error, format);
+    }
     ExitCode::from(error.kind.exit_code())
 }
 

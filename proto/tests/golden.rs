@@ -97,6 +97,14 @@ const TYPES: &[(&str, Recode)] = types! {
         "ActOnGatewayResponse" => control::ActOnGatewayResponse,
         "InstructRequest" => control::InstructRequest,
         "InstructResponse" => control::InstructResponse,
+        "Side" => control::Side,
+        "SideInfo" => control::SideInfo,
+        "RenderRequest" => control::RenderRequest,
+        "RenderPart" => control::RenderPart,
+        "RenderPiece" => control::RenderPiece,
+        "DiffRequest" => control::DiffRequest,
+        "DiffPart" => control::DiffPart,
+        "DiffFile" => control::DiffFile,
     }
     peer {
         "AppendRequest" => peer::AppendRequest,

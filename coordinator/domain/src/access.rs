@@ -9,6 +9,8 @@ use crate::State;
 pub enum Deed {
     /// Read.
     Read,
+    /// Read files with the secrets in them.
+    Reveal,
     /// Change resources.
     Write,
     /// Make identities: tokens, bans, operators.
@@ -23,7 +25,7 @@ pub fn may(state: &State, operator: &Name, deed: Deed) -> Result<(), String> {
     let role = stored.resource.spec.role;
     let needed = match deed {
         Deed::Read => Role::Viewer,
-        Deed::Write => Role::Operator,
+        Deed::Reveal | Deed::Write => Role::Operator,
         Deed::Admit => Role::Admin,
     };
     if role >= needed {

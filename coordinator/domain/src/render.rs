@@ -2,7 +2,8 @@
 //! `millwright-render`, which `millctl` uses too.
 
 use millwright_model::{
-    id::Member,
+    digest::{Digest, GitId},
+    id::{GatewayName, Member},
     resource::{Fleet, Gateway, SyncProfile},
 };
 use millwright_render::spec::{Inputs, included, render_spec};
@@ -11,7 +12,112 @@ pub use millwright_render::{
     spec::{RenderMapping, RenderSpec},
 };
 
-use crate::{State, state::Release};
+use crate::{
+    State,
+    rollout::owner,
+    state::{DesiredOrigin, Release},
+};
+
+/// Why nobody can say which files a gateway would get.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoSpec {
+    /// There is no such gateway.
+    #[error("gateway {0} does not exist")]
+    Unknown(GatewayName),
+    /// No fleet selects it.
+    #[error("no fleet selects gateway {0}, so it follows no repository")]
+    NoFleet(GatewayName),
+    /// Its profile is gone.
+    #[error("the profile of gateway {0} does not exist")]
+    NoProfile(GatewayName),
+    /// The repository has never been read.
+    #[error("the ref that gateway {0} follows has not been resolved yet")]
+    NoRelease(GatewayName),
+    /// Its files are those of a snapshot.
+    #[error("gateway {0} has the files of snapshot {1}, which only its agent has")]
+    Snapshot(GatewayName, String),
+    /// The profile cannot be filled.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+/// What a gateway would be given now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prospect {
+    /// The spec, by the resources as they are now.
+    pub spec: RenderSpec,
+    /// The ref as followed.
+    pub reference: String,
+}
+
+/// What a gateway has by its agent's own account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Running {
+    /// How its files may have been made, the likeliest first: only the newest spec is kept, so that
+    /// the digest decides.
+    pub candidates: Vec<RenderSpec>,
+    /// What was read back.
+    pub manifest: Option<Digest>,
+    /// The ref as followed then.
+    pub reference: String,
+}
+
+/// What a gateway would be given now: of its fleet's release, or of another commit of the same
+/// repository.
+pub fn prospect(
+    state: &State,
+    gateway: &GatewayName,
+    other: Option<(GitId, &str)>,
+) -> Result<Prospect, NoSpec> {
+    let named = || gateway.clone();
+    let stored = state.gateways.get(gateway).ok_or_else(|| NoSpec::Unknown(named()))?;
+    let stored = &stored.resource;
+    let fleet = owner(state, stored).and_then(|name| state.fleets.get(name));
+    let fleet = &fleet.ok_or_else(|| NoSpec::NoFleet(named()))?.resource;
+    let profile = state.profile_of(stored).ok_or_else(|| NoSpec::NoProfile(named()))?;
+    let known = state.releases.get(&fleet.spec.repository);
+    let known = known.filter(|release| !release.reference.is_empty());
+    let followed = known.map(|release| (release.commit, release.reference.as_str()));
+    let (commit, reference) = other.or(followed).ok_or_else(|| NoSpec::NoRelease(named()))?;
+    let spec = fill(state, fleet, stored, profile, commit, reference)?;
+    Ok(Prospect { spec, reference: reference.to_owned() })
+}
+
+/// The repository that a gateway follows.
+pub fn repository_of<'s>(
+    state: &'s State,
+    gateway: &GatewayName,
+) -> Result<&'s millwright_model::id::Name, NoSpec> {
+    let stored = state.gateways.get(gateway).ok_or_else(|| NoSpec::Unknown(gateway.clone()))?;
+    let fleet = owner(state, &stored.resource).and_then(|name| state.fleets.get(name));
+    let fleet = fleet.ok_or_else(|| NoSpec::NoFleet(gateway.clone()))?;
+    Ok(&fleet.resource.spec.repository)
+}
+
+/// What a gateway has: `None` while nothing was ever applied to it.
+pub fn running(state: &State, gateway: &GatewayName) -> Result<Option<Running>, NoSpec> {
+    if !state.gateways.contains_key(gateway) {
+        return Err(NoSpec::Unknown(gateway.clone()));
+    }
+    let applied = state.status.get(gateway).and_then(|status| status.applied.as_ref());
+    let (Some(applied), Some(desired)) = (applied, state.desired.get(gateway)) else {
+        return Ok(None);
+    };
+    let same = desired.generation == applied.generation;
+    if let (true, DesiredOrigin::Snapshot { id, .. }) = (same, &desired.origin) {
+        return Err(NoSpec::Snapshot(gateway.clone(), id.clone()));
+    }
+    let commit = applied.commit.unwrap_or(desired.render.commit);
+    let mut candidates = vec![RenderSpec { commit, ..desired.render.clone() }];
+    let reference = match applied.reference.as_str() {
+        "" => &desired.reference,
+        then => then,
+    };
+    if !same && let Ok(now) = prospect(state, gateway, Some((commit, reference))) {
+        candidates.push(now.spec);
+    }
+    Ok(Some(Running { candidates, manifest: applied.manifest, reference: reference.to_owned() }))
+}
 
 /// The spec of a gateway that follows a fleet at a release.
 pub fn spec_of(
@@ -21,14 +127,25 @@ pub fn spec_of(
     profile: &SyncProfile,
     release: &Release,
 ) -> Result<RenderSpec, RenderError> {
+    fill(state, fleet, gateway, profile, release.commit, &release.reference)
+}
+
+fn fill(
+    state: &State,
+    fleet: &Fleet,
+    gateway: &Gateway,
+    profile: &SyncProfile,
+    commit: GitId,
+    reference: &str,
+) -> Result<RenderSpec, RenderError> {
     let inputs = Inputs {
         gateway,
         profile,
         fleet_vars: &fleet.spec.vars,
         repository: &fleet.spec.repository,
-        commit: release.commit,
-        reference: &release.reference,
-        // One set of files for both nodes of a pair.
+        commit,
+        reference,
+        // One set of files for both nodes of a pair: the backup takes the master's.
         member: Member::Single,
     };
     let find = |name: &_| state.profiles.get(name).map(|stored| &stored.resource);

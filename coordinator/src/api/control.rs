@@ -20,7 +20,10 @@ use millwright_model::{
 use millwright_proto::control::{self as wire, control_service_server::ControlService};
 use tonic::{Request, Response, Status};
 
+mod diff;
 mod gateway;
+mod render;
+mod side;
 
 use super::{auth, status};
 use crate::{consensus::Decided, edge, node::Shared};
@@ -39,6 +42,7 @@ pub struct ControlApi {
 }
 
 type Reply<T> = Result<Response<T>, Status>;
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 fn invalid(error: impl ToString) -> Status {
     Status::invalid_argument(error.to_string())
@@ -165,7 +169,7 @@ impl ControlService for ControlApi {
         Ok(Response::new(wire::GetResponse { resources, index }))
     }
 
-    type WatchStream = Pin<Box<dyn Stream<Item = Result<wire::WatchEvent, Status>> + Send>>;
+    type WatchStream = Answers<wire::WatchEvent>;
 
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Reply<Self::WatchStream> {
         self.allowed(&request, Deed::Read)?;
@@ -322,6 +326,25 @@ impl ControlService for ControlApi {
         let id = instruct.id.clone();
         let decided = self.propose(actor, reason, Body::Instruct(instruct)).await?;
         Ok(Response::new(wire::InstructResponse { id, index: decided.index }))
+    }
+
+    type RenderStream = Answers<wire::RenderPart>;
+
+    async fn render(&self, request: Request<wire::RenderRequest>) -> Reply<Self::RenderStream> {
+        self.allowed(&request, Deed::Read)?;
+        let reveal = self.allowed(&request, Deed::Reveal).is_ok();
+        let request = request.into_inner();
+        let (_, state) = self.read(request.stale).await?;
+        render::answer(self.shared.clone(), &state, request, reveal).await.map(Response::new)
+    }
+
+    type DiffStream = Answers<wire::DiffPart>;
+
+    async fn diff(&self, request: Request<wire::DiffRequest>) -> Reply<Self::DiffStream> {
+        self.allowed(&request, Deed::Read)?;
+        let request = request.into_inner();
+        let (_, state) = self.read(request.stale).await?;
+        diff::answer(self.shared.clone(), &state, request).await.map(Response::new)
     }
 
     async fn cluster_status(

@@ -149,6 +149,12 @@ impl Blobs {
         Ok(bytes)
     }
 
+    /// Whole blobs, in the order asked for.
+    pub fn whole(&self, digests: Vec<Digest>) -> Result<Vec<Vec<u8>>, ContentFailed> {
+        let mut cursor = Cursor::new(Vec::new());
+        digests.into_iter().map(|digest| self.read(&mut cursor, digest)).collect()
+    }
+
     /// The next batch of a request.
     pub fn batch(&self, cursor: &mut Cursor) -> Result<FetchBatch, ContentFailed> {
         let (mut chunks, mut bytes) = (Vec::new(), 0);

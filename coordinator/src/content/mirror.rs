@@ -8,7 +8,7 @@ use std::{
 };
 
 use gix::remote::Direction;
-use millwright_model::{digest::GitId, resource::RefSpec, template::nearest, time::Timestamp};
+use millwright_model::digest::GitId;
 use millwright_render::render::FileKind;
 
 /// Why a repository cannot be used.
@@ -36,21 +36,6 @@ pub enum MirrorFailed {
         /// Why.
         why: String,
     },
-}
-
-/// A ref and what it means now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
-    /// As followed, such as `branch main`.
-    pub reference: String,
-    /// Its commit.
-    pub commit: GitId,
-    /// Author's name.
-    pub author: String,
-    /// First line of the message.
-    pub subject: String,
-    /// When it was committed.
-    pub committed_at: Timestamp,
 }
 
 /// One mirror.
@@ -158,39 +143,6 @@ impl Mirror {
     /// Whether the commit is here.
     pub fn has_commit(&self, commit: GitId) -> bool {
         self.local().find_commit(to_git(commit)).is_ok()
-    }
-
-    /// What a ref means in the mirror now.
-    pub fn resolve(&self, reference: &RefSpec) -> Result<Resolved, MirrorFailed> {
-        let repository = self.local();
-        let (text, id) = match reference {
-            RefSpec { branch: Some(name), .. } => {
-                (format!("branch {name}"), peeled(&repository, "heads", "branch", name)?)
-            }
-            RefSpec { tag: Some(name), .. } => {
-                (format!("tag {name}"), peeled(&repository, "tags", "tag", name)?)
-            }
-            RefSpec { semver: Some(range), .. } => highest(&repository, range)?,
-            RefSpec { commit: Some(commit), .. } => {
-                let id: GitId = commit
-                    .parse()
-                    .map_err(|_| MirrorFailed::Reference(format!("{commit:?} is no commit id")))?;
-                (format!("commit {}", id.short()), to_git(id))
-            }
-            RefSpec { .. } => return Err(MirrorFailed::Reference("no ref is set".to_owned())),
-        };
-        let failed = |why: String| MirrorFailed::Object { id: id.to_string(), why };
-        let commit = repository.find_commit(id).map_err(|e| failed(chain(&e)))?;
-        let author = commit.author().map_err(|e| failed(chain(&e)))?;
-        let subject = commit.message().map_err(|e| failed(chain(&e)))?.summary().to_string();
-        let seconds = commit.time().map_err(|e| failed(chain(&e)))?.seconds;
-        Ok(Resolved {
-            reference: text,
-            commit: from_git(&id),
-            author: author.name.to_string().chars().take(100).collect(),
-            subject: subject.chars().take(200).collect(),
-            committed_at: Timestamp(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000)),
-        })
     }
 
     /// Every file below a path of a commit: path relative to it, object id, kind.
@@ -331,54 +283,4 @@ fn entry_at(
     };
     let parent = commit.parent_ids().next().map(|id| from_git(id.as_ref()));
     Ok(EntryAt { entry, authored, parent })
-}
-
-fn names(repository: &gix::Repository, folder: &str) -> Vec<String> {
-    let prefix = format!("refs/{folder}/");
-    let Ok(platform) = repository.references() else { return Vec::new() };
-    let Ok(found) = platform.prefixed(prefix.as_str()) else { return Vec::new() };
-    found
-        .filter_map(Result::ok)
-        .filter_map(|r| r.name().as_bstr().to_string().strip_prefix(&prefix).map(str::to_owned))
-        .collect()
-}
-
-/// The commit of a branch or tag; annotated tags are peeled, so that a tag object's id never stands
-/// for a commit.
-fn peeled(
-    repository: &gix::Repository,
-    folder: &str,
-    what: &str,
-    name: &str,
-) -> Result<gix::ObjectId, MirrorFailed> {
-    let full = format!("refs/{folder}/{name}");
-    let unknown = || {
-        let known = names(repository, folder);
-        let hint = nearest(name, known.iter().map(String::as_str));
-        let hint = hint.map(|near| format!(", did you mean {near:?}?")).unwrap_or_default();
-        MirrorFailed::Reference(format!("the repository has no {what} {name:?}{hint}"))
-    };
-    let mut found = repository.find_reference(full.as_str()).map_err(|_| unknown())?;
-    let id = found.peel_to_id().map_err(|e| MirrorFailed::Reference(chain(&e)))?;
-    Ok(id.detach())
-}
-
-fn highest(
-    repository: &gix::Repository,
-    range: &str,
-) -> Result<(String, gix::ObjectId), MirrorFailed> {
-    let wanted = semver::VersionReq::parse(range)
-        .map_err(|error| MirrorFailed::Reference(format!("version range {range:?}: {error}")))?;
-    let best = names(repository, "tags")
-        .into_iter()
-        .filter_map(|tag| {
-            let version = semver::Version::parse(tag.strip_prefix('v').unwrap_or(&tag)).ok()?;
-            wanted.matches(&version).then_some((version, tag))
-        })
-        .max();
-    let Some((_, tag)) = best else {
-        return Err(MirrorFailed::Reference(format!("no tag matches the range {range:?}")));
-    };
-    let id = peeled(repository, "tags", "tag", &tag)?;
-    Ok((format!("tag {tag} ({range})"), id))
 }

@@ -21,7 +21,7 @@ struct Due {
     busy: bool,
 }
 
-type Look = (Name, Result<crate::content::mirror::Resolved, ContentFailed>);
+type Look = (Name, Result<crate::content::refs::Resolved, ContentFailed>);
 
 /// Runs until the node stops.
 pub async fn run(shared: Shared) {
@@ -77,7 +77,7 @@ async fn finish(
     shared: &Shared,
     due: &mut BTreeMap<Name, Due>,
     name: Name,
-    result: Result<crate::content::mirror::Resolved, ContentFailed>,
+    result: Result<crate::content::refs::Resolved, ContentFailed>,
 ) {
     let state = shared.consensus.state().state;
     let Some(stored) = state.repositories().get(&name) else { return };

@@ -52,6 +52,10 @@ pub(crate) struct Script {
     pub(crate) after_ask: Vec<Value>,
     /// Events that come with it.
     pub(crate) then: Vec<wire::WatchEvent>,
+    /// What `render` answers.
+    pub(crate) render: Vec<wire::RenderPart>,
+    /// What `diff` answers.
+    pub(crate) diff: Vec<wire::DiffPart>,
     /// What was asked, in words.
     pub(crate) asked: Vec<String>,
 }

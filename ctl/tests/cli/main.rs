@@ -10,5 +10,6 @@ mod fake;
 mod gateway;
 mod offline;
 mod reading;
+mod rendering;
 mod terminal;
 mod watching;

@@ -47,6 +47,8 @@ async fn help_is_for_people() {
         vec!["gateway", "--help"],
         vec!["gateway", "rollback", "--help"],
         vec!["snapshot", "--help"],
+        vec!["render", "--help"],
+        vec!["diff", "--help"],
     ] {
         let ran = fake.run_in(&args, &[("COLUMNS", "100")]).await;
         assert_snapshot!(format!("help {}", args.join(" ")).replace([' ', '-'], "_"), ran.all());

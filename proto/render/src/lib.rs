@@ -7,6 +7,7 @@
 pub mod jq;
 pub mod json_edit;
 pub mod lint;
+pub mod mask;
 #[warn(clippy::wildcard_enum_match_arm)]
 pub mod normalize;
 #[warn(clippy::wildcard_enum_match_arm)]

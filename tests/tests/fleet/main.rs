@@ -14,5 +14,6 @@ mod operators;
 mod pairs;
 mod ports;
 mod real_projects;
+mod rendering;
 mod rotation;
 mod safe_apply;

@@ -16,6 +16,17 @@ use tonic::{Request, Response, Status};
 use super::Shared;
 
 type Reply<T> = Result<Response<T>, Status>;
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+fn answers<T: Send + 'static>(parts: Vec<T>) -> Reply<Answers<T>> {
+    let parts = futures_util::stream::iter(parts.into_iter().map(Ok));
+    Ok(Response::new(Box::pin(parts)))
+}
+
+fn side(side: Option<wire::Side>) -> String {
+    let wire::Side { gateway, reference, running } = side.unwrap_or_default();
+    format!("{gateway}@{}", if running { "running" } else { &reference })
+}
 
 fn text<'a>(value: &'a Value, path: &str) -> &'a str {
     value.pointer(path).and_then(Value::as_str).unwrap_or_default()
@@ -84,7 +95,29 @@ impl ControlService for Shared {
         Ok(Response::new(wire::GetResponse { resources, index: script.index }))
     }
 
-    type WatchStream = Pin<Box<dyn Stream<Item = Result<wire::WatchEvent, Status>> + Send>>;
+    type RenderStream = Answers<wire::RenderPart>;
+
+    async fn render(&self, request: Request<wire::RenderRequest>) -> Reply<Self::RenderStream> {
+        operator(&request)?;
+        let wire::RenderRequest { of, path, list, stale: _ } = request.into_inner();
+        let asked = format!("render {} path={path} list={list}", side(of));
+        let mut parts = self.asked(asked)?.render.clone();
+        for piece in parts.iter_mut().flat_map(|part| &mut part.pieces).filter(|_| list) {
+            (piece.digest, piece.data) = Default::default();
+        }
+        answers(parts)
+    }
+
+    type DiffStream = Answers<wire::DiffPart>;
+
+    async fn diff(&self, request: Request<wire::DiffRequest>) -> Reply<Self::DiffStream> {
+        operator(&request)?;
+        let wire::DiffRequest { base, target, paths, stale: _ } = request.into_inner();
+        let asked = format!("diff {} {} paths={paths:?}", side(base), side(target));
+        answers(self.asked(asked)?.diff.clone())
+    }
+
+    type WatchStream = Answers<wire::WatchEvent>;
 
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Reply<Self::WatchStream> {
         operator(&request)?;
