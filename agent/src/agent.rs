@@ -68,6 +68,7 @@ impl Agent {
             inventory: Inventory::load(&state.inventory_file()),
             store: Store::open(&state.snapshots())?,
             applied: state.manifest()?.map(Arc::new),
+            seen: None,
         };
         let (policies, policies_seen) = watch::channel(Policies::default());
         let (peer, peer_seen) = watch::channel(String::new());

@@ -15,6 +15,7 @@ use millwright_agent_domain::{
 use millwright_model::{
     digest::Digest,
     facts::{Drift, DriftChange, DriftEntry},
+    manifest::Manifest,
     path::{ManagedPath, never_touch},
     report::Step,
 };
@@ -27,7 +28,7 @@ use tokio::{
 
 use crate::{
     effect::{Tools, verify::only_stamps_differ},
-    fs,
+    fs::{self, Done},
     instruct::Said,
 };
 
@@ -254,12 +255,13 @@ async fn found(tools: &Tools) -> Result<Found, ()> {
     let found = tools
         .on_disk(Step::Verify, |tools, local| {
             let Some(applied) = local.applied.clone() else { return Ok(Vec::new()) };
-            let mut live = BTreeMap::new();
-            for root in applied.roots() {
-                let seen = local.inventory.walk(tools.data_dir(), root)?;
-                live.extend(seen.into_iter().map(|(path, known)| (path, known.digest)));
-            }
-            let unmanaged = tools.state.unmanaged()?;
+            let seen = local.inventory.walk_all(tools.data_dir(), applied.roots())?;
+            let live: BTreeMap<ManagedPath, Digest> =
+                seen.into_iter().map(|(path, known)| (path, known.digest)).collect();
+            let unmanaged = match tools.state.unmanaged()? {
+                Some(known) => known,
+                None => first_look(tools, &applied, &live)?,
+            };
             Ok(differences(&applied, &unmanaged, &live)
                 .into_iter()
                 .map(|difference| {
@@ -270,6 +272,18 @@ async fn found(tools: &Tools) -> Result<Found, ()> {
         })
         .await;
     found.map_err(|_| tracing::warn!("the tree cannot be compared now"))
+}
+
+/// What lies below the roots at the first look after a change and belongs to nobody is no drift later.
+fn first_look(
+    tools: &Tools,
+    applied: &Manifest,
+    live: &BTreeMap<ManagedPath, Digest>,
+) -> Done<BTreeSet<ManagedPath>> {
+    let foreign = live.keys().filter(|path| applied.get(path).is_none());
+    let unmanaged = foreign.cloned().collect();
+    tools.state.keep_unmanaged(&unmanaged)?;
+    Ok(unmanaged)
 }
 
 /// Who the resource of a path says changed it last.

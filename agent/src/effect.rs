@@ -17,9 +17,10 @@ pub mod stage;
 pub mod verify;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
 };
 
 use millwright_agent_domain::{
@@ -41,7 +42,10 @@ use crate::{
     config::Config,
     connect::Coordinators,
     edge,
-    fs::{Done, FileFailed, inventory::Inventory},
+    fs::{
+        Done, FileFailed,
+        inventory::{Inventory, Known},
+    },
     gateway::{Gateway, ScanKind, Scanned, Version},
     plan::Plan,
     snapshot::Store,
@@ -57,6 +61,36 @@ pub struct Local {
     pub store: Store,
     /// The manifest that is applied.
     pub applied: Option<Arc<Manifest>>,
+    /// The last look at everything, for whoever needs it at once.
+    pub seen: Option<Seen>,
+}
+
+/// Every file below some roots.
+#[derive(Debug)]
+pub struct Seen {
+    at: Instant,
+    roots: Vec<ManagedPath>,
+    /// By path.
+    pub files: BTreeMap<ManagedPath, Known>,
+}
+
+/// A look that is older counts no more: people may have saved since.
+const SEEN_FRESH: Duration = Duration::from_secs(2);
+
+impl Local {
+    /// Looks at every file below these roots.
+    pub fn look(&mut self, data_dir: &Path, roots: &[ManagedPath]) -> Done<Seen> {
+        let files = self.inventory.walk_all(data_dir, roots)?;
+        Ok(Seen { at: Instant::now(), roots: roots.to_vec(), files })
+    }
+
+    /// The last look, when it was of these roots and a moment ago, else a new one.
+    pub fn just_seen(&mut self, data_dir: &Path, roots: &[ManagedPath]) -> Done<Seen> {
+        match self.seen.take() {
+            Some(seen) if seen.roots == roots && seen.at.elapsed() < SEEN_FRESH => Ok(seen),
+            _ => self.look(data_dir, roots),
+        }
+    }
 }
 
 /// What all effects work with.
@@ -151,6 +185,8 @@ pub struct Work {
     pub manifest: Option<Arc<Manifest>>,
     /// What is done to the tree, once planned.
     pub plan: Plan,
+    /// Files below the roots that belong to nobody, as the plan found them; unknown after a restart.
+    pub unmanaged: Option<BTreeSet<ManagedPath>>,
     /// Locks of ours.
     pub locks: BTreeMap<ScanKind, Held>,
     /// Whether a process before this one had it in hand: it may have scanned already.
@@ -169,6 +205,7 @@ impl Work {
             version: Version::V83,
             manifest: None,
             plan: Plan::default(),
+            unmanaged: None,
             locks: BTreeMap::new(),
             recovered: false,
             scans: Vec::new(),

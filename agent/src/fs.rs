@@ -5,6 +5,7 @@
 pub mod inventory;
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, Metadata},
     io::{self, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
@@ -113,6 +114,25 @@ pub fn sync_all(path: &Path) -> Done<()> {
     File::open(path)
         .and_then(|dir| rustix::fs::syncfs(&dir).map_err(io::Error::from))
         .map_err(failed("sync the file system of", path))
+}
+
+/// Files up to this many are made durable one by one. Beyond it one call for the file system is
+/// faster, though it waits for what others have written too.
+pub const SYNC_EACH_MAX: usize = 64;
+
+/// Makes these files durable, with their names: each folder from theirs up to `top`, which is one of
+/// the folders above all of them. A file that is gone is a removal whose folder may be gone as well.
+pub fn sync_each<'a>(top: &Path, files: impl IntoIterator<Item = &'a Path>) -> Done<()> {
+    let mut folders = BTreeSet::new();
+    for file in files {
+        match File::open(file).and_then(|open| open.sync_all()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => done.map_err(failed("sync", file))?,
+        }
+        let above = file.ancestors().skip(1).take_while(|folder| folder.starts_with(top));
+        folders.extend(above.map(Path::to_owned));
+    }
+    folders.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| sync_dir(folder))
 }
 
 /// Device of a path: renames work only within one.

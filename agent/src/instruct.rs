@@ -88,7 +88,7 @@ async fn create(tools: &Tools, reason: &str) -> Said {
         Ok(taken) => taken,
         Err(event) => return Said::of(event),
     };
-    let id = taken.info.id.clone();
+    let id = taken.id.clone();
     if policy.gwbk
         && let Err(why) = crate::backup::download(tools, &id).await
     {
@@ -99,8 +99,8 @@ async fn create(tools: &Tools, reason: &str) -> Said {
     if let Err(error) = snapshot::upload(tools, &policy, &id).await {
         return Said::failed(format!("snapshot {id} was taken, but not uploaded: {error}"));
     }
-    let detail = serde_json::to_value(&taken.info).unwrap_or_default();
-    Said::done(format!("took snapshot {id} of {} files", taken.info.files)).with(detail)
+    let detail = serde_json::to_value(&taken).unwrap_or_default();
+    Said::done(format!("took snapshot {id} of {} files", taken.files)).with(detail)
 }
 
 async fn verify(tools: &Tools, id: String) -> Said {

@@ -172,6 +172,9 @@ impl Runner {
                 local.inventory.save(&tools.state.inventory_file())
             })
             .await;
+        if finalize::retain(&self.tools, work).await.is_err() {
+            tracing::warn!("old snapshots were not removed; the next change tries again");
+        }
         if saved.is_err() {
             tracing::warn!("the inventory was not saved; it is made again after a restart");
         }

@@ -18,7 +18,7 @@ use millwright_model::{
 use self::{blobs::Blobs, list::List};
 pub use self::{
     remote::{Remote, RemoteFailed},
-    take::{Taken, Wanted},
+    take::Wanted,
 };
 use crate::fs::{self, Done};
 
@@ -93,8 +93,8 @@ impl Store {
     }
 
     /// Makes everything kept so far durable.
-    pub fn sync(&self) -> Done<()> {
-        fs::sync_all(&self.dir)
+    pub fn sync(&mut self) -> Done<()> {
+        self.blobs.sync()
     }
 
     /// Reads every blob of a snapshot and compares it with its digest. Names what is missing or

@@ -128,14 +128,20 @@ impl StateDir {
         Ok(())
     }
 
-    /// Paths below the managed roots that belonged to nobody when the manifest was applied.
-    pub fn unmanaged(&self) -> Done<BTreeSet<ManagedPath>> {
+    /// Paths below the managed roots that belonged to nobody when the manifest was applied; `None`
+    /// when nobody has looked since.
+    pub fn unmanaged(&self) -> Done<Option<BTreeSet<ManagedPath>>> {
         self.json("unmanaged.json")
     }
 
     /// Remembers them.
     pub fn keep_unmanaged(&self, paths: &BTreeSet<ManagedPath>) -> Done<()> {
         self.keep("unmanaged.json", paths)
+    }
+
+    /// Forgets them: what was applied has changed.
+    pub fn forget_unmanaged(&self) -> Done<()> {
+        fs::discard(&self.dir.join("unmanaged.json"))
     }
 
     /// Facts about the last commit that was applied here: for snapshots.

@@ -1,7 +1,7 @@
 //! Which paths an apply adds, replaces, keeps and removes, and in which order, with what is there
 //! now. Decided in full before the first byte is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use millwright_model::{
     digest::Digest,
@@ -86,12 +86,12 @@ pub fn project_of(path: &ManagedPath) -> Option<&str> {
     (segments.next() == Some("projects")).then(|| segments.next()).flatten()
 }
 
-/// Compares a manifest with what is there. `live` has the digest of every path of the manifest and
+/// Compares a manifest with what is there. `live` gives the digest of every path of the manifest and
 /// of `ours` that exists; `ours` has every path that an earlier apply is answerable for: nothing else
 /// is ever removed.
 pub fn changes<'a>(
     manifest: &Manifest,
-    live: &BTreeMap<ManagedPath, Digest>,
+    live: impl Fn(&ManagedPath) -> Option<Digest>,
     ours: impl IntoIterator<Item = &'a ManagedPath>,
 ) -> Result<Changes, Forbidden> {
     let mut changes = Changes::default();
@@ -99,7 +99,7 @@ pub fn changes<'a>(
         if let Some(rule) = never_touch(&file.path) {
             return Err(Forbidden { path: file.path.clone(), rule });
         }
-        let before = live.get(&file.path).copied();
+        let before = live(&file.path);
         if before == Some(file.digest) {
             changes.keep += 1;
         } else {
@@ -110,7 +110,7 @@ pub fn changes<'a>(
     changes.remove = ours
         .into_iter()
         .filter(|path| manifest.get(path).is_none() && never_touch(path).is_none())
-        .filter_map(|path| Some(Remove { path: path.clone(), before: *live.get(path)? }))
+        .filter_map(|path| Some(Remove { path: path.clone(), before: live(path)? }))
         .collect();
     changes.remove.sort_by(|a, b| removal_order(&a.path).cmp(&removal_order(&b.path)));
     changes.remove.dedup();
@@ -131,6 +131,8 @@ fn removal_order(path: &ManagedPath) -> (&str, bool, &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn path(text: &str) -> ManagedPath {
@@ -157,7 +159,7 @@ mod tests {
             ("projects/p/v/view.json", "v"),
             ("projects/p/project.json", "p"),
         ]);
-        let changes = changes(&wanted, &BTreeMap::new(), &[]).unwrap();
+        let changes = changes(&wanted, |_| None, &[]).unwrap();
         let order: Vec<_> = changes.write.iter().map(|w| w.file.path.as_str()).collect();
         let expected =
             ["projects/p/project.json", "projects/p/v/view.json", "projects/p/v/resource.json"];
@@ -183,7 +185,7 @@ mod tests {
             path("projects/p/v/resource.json"),
             path("projects/p/v/view.json"),
         ];
-        let changes = changes(&wanted, &live, &ours).unwrap();
+        let changes = changes(&wanted, |path| live.get(path).copied(), &ours).unwrap();
         assert_eq!(changes.keep, 1);
         assert_eq!(changes.write.len(), 1);
         assert_eq!(changes.write[0].before, Some(Digest::of(b"old")));
@@ -194,6 +196,6 @@ mod tests {
     #[test]
     fn a_forbidden_path_stops_everything() {
         let wanted = manifest(&[("projects/p/a", "1"), ("gateway.xml", "2")]);
-        assert!(changes(&wanted, &BTreeMap::new(), &[]).is_err());
+        assert!(changes(&wanted, |_| None, &[]).is_err());
     }
 }

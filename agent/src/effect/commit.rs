@@ -44,7 +44,11 @@ async fn commit(tools: &Tools, work: &Work) -> Result<Event, Event> {
                 patiently(|| fs::remove(root, remove.path.as_str(), &stop_of(root, &remove.path)))?;
             }
             faults::point("commit.sync");
-            fs::sync_all(root)
+            let changed: Vec<PathBuf> = changes.paths().map(|path| tools.target(path)).collect();
+            match changed.len() <= fs::SYNC_EACH_MAX {
+                true => fs::sync_each(root, changed.iter().map(PathBuf::as_path)),
+                false => fs::sync_all(root),
+            }
         })
         .await?;
     still_ours(tools, work).await?;

@@ -2,10 +2,14 @@
 //! is about and what to do. Waits, bounded, for a gateway that starts and for a master that is to be
 //! active again.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use millwright_agent_domain::{
-    changes::{Changes, changes},
+    changes::{Changes, Forbidden, changes},
     job::{Event, Mode},
     preflight::{missing_modules, needed_modules, tag_units_in_mode},
 };
@@ -18,7 +22,9 @@ use millwright_model::{
 };
 use tokio::time::Instant;
 
-use super::{Local, Tools, Work, content, event, failed, fetch, manifest, role};
+use super::{
+    Local, Tools, Work, content, event, failed, fetch, manifest, role, snapshot::outer_roots,
+};
 use crate::{
     fs::{self, Done},
     gateway::{Trouble, Version},
@@ -88,38 +94,53 @@ async fn plan(tools: &Tools, work: &mut Work, wanted: &Arc<Manifest>) -> Result<
             planned(tools, local, &wanted, exact)
         })
         .await?;
-    work.plan.changes = planned.map_err(|error| {
+    let (changes, unmanaged) = planned;
+    work.unmanaged = Some(unmanaged);
+    work.plan.changes = changes.map_err(|error| {
         failed(fault(FailureKind::NeverTouch, error.to_string()).about(error.path.to_string()))
     })?;
     work.plan.projects = work.plan.changes.projects().into_iter().map(str::to_owned).collect();
     Ok(())
 }
 
-/// What must change. A snapshot is restored exactly: what came below its roots since then goes.
+/// What must change, and what lies there and is nobody's. A snapshot is restored exactly: what came
+/// below its roots since then goes.
 fn planned(
     tools: &Tools,
     local: &mut Local,
     wanted: &Manifest,
     exact: bool,
-) -> Done<Result<Changes, millwright_agent_domain::changes::Forbidden>> {
-    let mut ours: BTreeSet<ManagedPath> = local
-        .applied
-        .iter()
-        .flat_map(|applied| applied.files().iter().map(|file| file.path.clone()))
-        .collect();
+) -> Done<(Result<Changes, Forbidden>, BTreeSet<ManagedPath>)> {
+    let roots = outer_roots(local, wanted.roots());
+    let seen = local.look(tools.data_dir(), &roots)?;
+    let mut ours: BTreeSet<ManagedPath> = match &local.applied {
+        Some(applied) => wanted.diff(applied).removed.into_iter().collect(),
+        None => BTreeSet::new(),
+    };
     if exact {
-        for root in wanted.roots() {
-            ours.extend(local.inventory.walk(tools.data_dir(), root)?.into_keys());
-        }
+        let below = |path: &&ManagedPath| wanted.roots().iter().any(|r| path.starts_with_dir(r));
+        ours.extend(seen.files.keys().filter(below).cloned());
     }
     // An interrupted first sync has written files that no manifest names yet.
     if let Some(next) = tools.state.next_manifest()? {
-        ours.extend(next.files().iter().map(|file| file.path.clone()));
+        ours.extend(next.entries().map(|file| file.path));
     }
-    let removable = ours.iter().filter(|path| wanted.get(path).is_none());
-    let paths = wanted.files().iter().map(|file| &file.path).chain(removable);
-    let live = local.inventory.look_at(tools.data_dir(), paths)?;
-    Ok(changes(wanted, &live, &ours))
+    // What a walk leaves out is looked at by name: a link in the place of a file is an error.
+    let paths = wanted.files().iter().map(|file| &file.path).chain(&ours);
+    let mut others = BTreeMap::new();
+    for path in paths.filter(|path| !seen.files.contains_key(path)) {
+        if let Some(known) = local.inventory.look(tools.data_dir(), path)? {
+            others.insert(path.clone(), known);
+        }
+    }
+    let live = |path: &ManagedPath| {
+        seen.files.get(path).or_else(|| others.get(path)).map(|known| known.digest)
+    };
+    let planned = changes(wanted, live, &ours);
+    let foreign = |path: &&ManagedPath| wanted.get(path).is_none() && !ours.contains(path);
+    let unmanaged = seen.files.keys().filter(foreign).cloned().collect();
+    local.seen = Some(seen);
+    Ok((planned, unmanaged))
 }
 
 async fn running(tools: &Tools, work: &mut Work) -> Result<(), Failure> {

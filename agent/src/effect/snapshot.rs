@@ -1,8 +1,11 @@
 //! Keeping what is there: a snapshot by policy, and in any case everything that the commit will
 //! replace or delete.
 
+use std::collections::BTreeSet;
+
 use millwright_agent_domain::{changes::Changes, job::Event};
 use millwright_model::{
+    facts::SnapshotInfo,
     path::ManagedPath,
     policy::{SnapshotScope, SnapshotWhen, Snapshots},
     report::{Failure, FailureKind, Step},
@@ -12,7 +15,7 @@ use super::{Local, Tools, Work, event, failed};
 use crate::{
     faults,
     fs::Done,
-    snapshot::{Remote, RemoteFailed, Snapshot, Taken, Wanted},
+    snapshot::{Remote, RemoteFailed, Snapshot, Wanted},
 };
 
 /// Top folders of a data directory that hold what people configure.
@@ -42,7 +45,7 @@ async fn keep(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
         .await
         .map_err(as_snapshot_failure)?;
     if let Some(taken) = taken {
-        let id = taken.info.id.clone();
+        let id = taken.id.clone();
         work.plan.snapshot.clone_from(&id);
         if policy.gwbk {
             super::super::backup::download(tools, &id).await.map_err(|why| refused(&why))?;
@@ -87,24 +90,15 @@ pub fn take_now(
     policy: &Snapshots,
     wanted_roots: &[ManagedPath],
     cause: &str,
-) -> Done<Taken> {
-    let mut roots: Vec<ManagedPath> = match policy.scope {
-        SnapshotScope::Roots => {
-            let applied = local.applied.iter().flat_map(|m| m.roots().iter().cloned());
-            applied.chain(wanted_roots.iter().cloned()).collect()
-        }
+) -> Done<SnapshotInfo> {
+    let outer = match policy.scope {
+        SnapshotScope::Roots => outer_roots(local, wanted_roots),
         SnapshotScope::Data => DATA_ROOTS
             .iter()
             .map(|root| ManagedPath::parse(root).expect("plain names are paths"))
             .collect(),
     };
-    roots.sort();
-    roots.dedup();
-    let nested = |root: &ManagedPath, all: &[ManagedPath]| {
-        all.iter().any(|other| other != root && root.starts_with_dir(other))
-    };
-    let outer: Vec<ManagedPath> =
-        roots.iter().filter(|root| !nested(root, &roots)).cloned().collect();
+    let seen = local.just_seen(tools.data_dir(), &outer)?;
     let wanted = Wanted {
         data_dir: tools.data_dir(),
         roots: &outer,
@@ -114,7 +108,17 @@ pub fn take_now(
         cause: cause.to_owned(),
         min_free_bytes: policy.min_free_bytes,
     };
-    local.store.take(&wanted, &mut local.inventory)
+    local.store.take(&wanted, seen.files, &mut local.inventory)
+}
+
+/// The managed roots of what is applied and of what is wanted, without those inside others.
+pub fn outer_roots(local: &Local, wanted: &[ManagedPath]) -> Vec<ManagedPath> {
+    let applied = local.applied.iter().flat_map(|manifest| manifest.roots());
+    let roots: BTreeSet<&ManagedPath> = applied.chain(wanted).collect();
+    let nested = |root: &ManagedPath| {
+        roots.iter().any(|other| *other != root && root.starts_with_dir(other))
+    };
+    roots.iter().filter(|root| !nested(root)).map(|root| (*root).clone()).collect()
 }
 
 /// What the commit replaces or deletes is kept whatever the policy says: undoing needs it.

@@ -49,7 +49,11 @@ async fn stage(tools: &Tools, work: &Work) -> Result<Event, Event> {
             faults::point("stage.manifest");
             tools.state.keep_next_manifest(&manifest)?;
             faults::point("stage.sync");
-            fs::sync_all(tools.state.path())
+            let staged = staged_files(&tools.state, &changes);
+            match staged.len() <= fs::SYNC_EACH_MAX {
+                true => fs::sync_each(tools.state.path(), staged.iter().map(PathBuf::as_path)),
+                false => fs::sync_all(tools.state.path()),
+            }
         })
         .await?;
     Ok(Event::Staged { manifest: digest })

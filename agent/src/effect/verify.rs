@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use millwright_agent_domain::{
+    changes::{Changes, Write},
     job::Event,
     stamps,
     verdict::{Evidence, Judgement, Look, judge, keep_unknown},
@@ -40,7 +41,7 @@ async fn verify(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
         tokio::time::sleep(Duration::from(policy.settle)).await;
     }
     faults::point("verify.read");
-    let (differing, restamped) = read_back(tools, work, &manifest).await?;
+    let (differing, restamped) = read_back(tools, work).await?;
     // First, since nothing else can be asked while the gateway is away.
     let health = health(tools, work).await;
     let not_loaded = not_loaded(tools, work).await;
@@ -69,28 +70,24 @@ async fn next_manifest(tools: &Tools) -> Result<Arc<Manifest>, Event> {
     })
 }
 
-/// Files that are not what they should be, and those of which only the stamps differ. Unchanged files
-/// are known by their stamp; what was written is read.
-async fn read_back(
-    tools: &Tools,
-    work: &Work,
-    manifest: &Arc<Manifest>,
-) -> Result<(Vec<String>, Vec<String>), Event> {
-    let (wanted, removed) = (Arc::clone(manifest), work.plan.changes.remove.clone());
+/// Files of the change that are not what they should be, and those of which only the stamps differ.
+/// The rest was compared before the change and is compared again, for drift, after it.
+async fn read_back(tools: &Tools, work: &Work) -> Result<(Vec<String>, Vec<String>), Event> {
+    let Changes { write, remove, keep: _ } = work.plan.changes.clone();
     let (mut differing, stamped) = tools
         .on_disk(Step::Verify, move |tools, local| {
             let (mut differing, mut stamped) = (Vec::new(), Vec::new());
-            for file in wanted.files() {
+            for Write { file, .. } in write {
                 let known = local.inventory.look(tools.data_dir(), &file.path)?;
                 match known.map(|known| known.digest) {
                     Some(digest) if digest == file.digest => {}
                     Some(_) if stamps::has_stamps(file.path.as_str()) => {
-                        stamped.push((file.path.clone(), file.digest));
+                        stamped.push((file.path, file.digest));
                     }
                     Some(_) | None => differing.push(file.path.to_string()),
                 }
             }
-            for remove in removed {
+            for remove in remove {
                 if local.inventory.look(tools.data_dir(), &remove.path)?.is_some() {
                     differing.push(remove.path.to_string());
                 }

@@ -2,7 +2,7 @@
 //! It is a cache: what cannot be read of it is made again. Kept in memory, written now and then.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs::{self, Metadata},
     io,
     os::unix::fs::MetadataExt,
@@ -66,7 +66,7 @@ pub struct Known {
 /// Files by path below the data directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
-    files: BTreeMap<ManagedPath, Known>,
+    files: HashMap<ManagedPath, Known>,
     changed: bool,
 }
 
@@ -94,7 +94,7 @@ impl Inventory {
     }
 
     /// Everything known.
-    pub fn files(&self) -> &BTreeMap<ManagedPath, Known> {
+    pub fn files(&self) -> &HashMap<ManagedPath, Known> {
         &self.files
     }
 
@@ -129,32 +129,35 @@ impl Inventory {
         if !meta.is_file() {
             return Err(failed("take over", &at)(io::Error::other("it is no plain file")));
         }
-        let stamp = Stamp::of(&meta);
+        self.known(&at, path, &meta).map(Some)
+    }
+
+    /// A plain file whose metadata is at hand.
+    fn known(&mut self, at: &Path, path: &ManagedPath, meta: &Metadata) -> Done<Known> {
+        let stamp = Stamp::of(meta);
         if let Some(known) = self.files.get(path)
             && known.stamp == stamp
         {
-            return Ok(Some(*known));
+            return Ok(*known);
         }
-        let bytes = fs::read(&at).map_err(failed("read", &at))?;
+        let bytes = fs::read(at).map_err(failed("read", at))?;
         let known = Known { stamp, digest: Digest::of(&bytes), mode: meta.mode() & 0o777 };
         self.changed = true;
         self.files.insert(path.clone(), known);
-        Ok(Some(known))
+        Ok(known)
     }
 
-    /// The files at these paths that are there.
-    pub fn look_at<'a>(
+    /// Every plain file below these folders; see [`Inventory::walk`].
+    pub fn walk_all(
         &mut self,
         root: &Path,
-        paths: impl IntoIterator<Item = &'a ManagedPath>,
-    ) -> Done<BTreeMap<ManagedPath, Digest>> {
-        let mut live = BTreeMap::new();
-        for path in paths {
-            if let Some(known) = self.look(root, path)? {
-                live.insert(path.clone(), known.digest);
-            }
+        below: &[ManagedPath],
+    ) -> Done<BTreeMap<ManagedPath, Known>> {
+        let mut found = BTreeMap::new();
+        for dir in below {
+            found.append(&mut self.walk(root, dir)?);
         }
-        Ok(live)
+        Ok(found)
     }
 
     /// Every plain file below a folder that may be touched, links and other kinds left out.
@@ -187,10 +190,17 @@ impl Inventory {
                 }
                 if kind.is_dir() {
                     open.push(path);
-                } else if kind.is_file()
-                    && let Some(known) = self.look(root, &path)?
-                {
-                    found.insert(path, known);
+                } else if kind.is_file() {
+                    // Asked of the open folder: the kernel need not walk the whole path again.
+                    match entry.metadata() {
+                        Ok(meta) if meta.is_file() => {
+                            let known = self.known(&entry.path(), &path, &meta)?;
+                            found.insert(path, known);
+                        }
+                        Ok(_) => {}
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        Err(error) => return Err(failed("look at", &entry.path())(error)),
+                    }
                 }
             }
         }

@@ -23,12 +23,15 @@ const CONTENT_BYTES_MAX: usize = 1 << 30;
 pub(super) struct Blobs {
     dir: PathBuf,
     there: BTreeSet<Digest>,
+    /// Written, but perhaps not durable yet.
+    fresh: BTreeSet<PathBuf>,
 }
 
 impl Blobs {
     pub(super) fn open(dir: &Path, referred: BTreeSet<Digest>) -> Done<Self> {
         fs::make_dir(dir)?;
-        let mut blobs = Self { dir: dir.to_owned(), there: BTreeSet::new() };
+        let mut blobs =
+            Self { dir: dir.to_owned(), there: BTreeSet::new(), fresh: BTreeSet::new() };
         let mut names = BTreeSet::new();
         for shelf in fs::folders(dir)? {
             names.extend(fs::files(&dir.join(shelf))?);
@@ -67,7 +70,18 @@ impl Blobs {
         Ok(bytes.len() as u64)
     }
 
-    fn place(&self, path: &Path, bytes: &[u8]) -> Done<()> {
+    /// Makes what was written durable.
+    pub(super) fn sync(&mut self) -> Done<()> {
+        match self.fresh.len() <= fs::SYNC_EACH_MAX {
+            true => fs::sync_each(&self.dir, self.fresh.iter().map(PathBuf::as_path))?,
+            false => fs::sync_all(&self.dir)?,
+        }
+        self.fresh.clear();
+        Ok(())
+    }
+
+    fn place(&mut self, path: &Path, bytes: &[u8]) -> Done<()> {
+        self.fresh.insert(path.to_owned());
         match fs::write(path, bytes) {
             // The shelf is made when its first blob comes.
             Err(error) if error.is_not_found() => {

@@ -1,4 +1,4 @@
-//! Taking a snapshot: walk, keep what is new, write the list.
+//! Taking a snapshot: keep what is new of what was seen, write the list.
 
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
@@ -40,23 +40,15 @@ pub struct Wanted<'a> {
     pub min_free_bytes: u64,
 }
 
-/// A snapshot that was taken, with what the walk saw.
-#[derive(Debug, Clone)]
-pub struct Taken {
-    /// What is told of it.
-    pub info: SnapshotInfo,
-    /// Every file that was seen.
-    pub seen: BTreeMap<ManagedPath, Known>,
-}
-
 impl Store {
-    /// Takes a snapshot; it is on disk when this returns.
-    pub fn take(&mut self, wanted: &Wanted<'_>, inventory: &mut Inventory) -> Done<Taken> {
+    /// Takes a snapshot of what was seen below the roots; it is on disk when this returns.
+    pub fn take(
+        &mut self,
+        wanted: &Wanted<'_>,
+        mut seen: BTreeMap<ManagedPath, Known>,
+        inventory: &mut Inventory,
+    ) -> Done<SnapshotInfo> {
         let began = Instant::now();
-        let mut seen = BTreeMap::new();
-        for root in wanted.roots {
-            seen.extend(inventory.walk(wanted.data_dir, root)?);
-        }
         let missing: u64 =
             seen.values().filter(|k| !self.has(&k.digest)).map(|k| k.stamp.size()).sum();
         self.guard_space(wanted, missing)?;
@@ -72,10 +64,10 @@ impl Store {
         }
         let mut bytes = 0;
         let mut files = Vec::with_capacity(seen.len());
-        for (path, known) in &seen {
+        for (path, known) in seen {
             bytes += known.stamp.size();
             files.push(SnapshotFile {
-                path: path.clone(),
+                path,
                 digest: known.digest,
                 size: known.stamp.size(),
                 mode: known.mode,
@@ -97,7 +89,7 @@ impl Store {
         faults::point("snapshot.list");
         let roots = wanted.roots.to_vec();
         self.list.put(&Snapshot { info: info.clone(), roots, files, manifest: wanted.manifest })?;
-        Ok(Taken { info, seen })
+        Ok(info)
     }
 
     /// Sorts by time and reads as one; a second one within the same second gets a number.

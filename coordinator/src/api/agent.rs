@@ -116,8 +116,9 @@ impl AgentService for AgentApi {
         let published = self.shared.consensus.state();
         let manifest = self.manifest(&published.state, &gateway).await?;
         // An agent gets the files of its own gateway and no others.
-        let allowed: BTreeSet<Digest> = manifest.entries().map(|file| file.digest).collect();
-        if let Some(other) = digests.iter().find(|digest| !allowed.contains(digest)) {
+        let mut others: BTreeSet<Digest> = digests.iter().copied().collect();
+        manifest.tree().take_out(&mut others);
+        if let Some(other) = others.first() {
             return Err(Status::permission_denied(format!("{other} is no file of {gateway}")));
         }
         let batches = self.shared.content.fetch_stream(digests);

@@ -73,9 +73,20 @@ impl ManagedPath {
         }
     }
 
+    /// A text that was a managed path before.
+    pub(crate) fn trusted(text: &str) -> Self {
+        debug_assert!(Self::parse(text).is_ok(), "{text:?} is no managed path");
+        Self(text.to_owned())
+    }
+
     /// This path and a relative one below it.
     pub fn join(&self, relative: &str) -> Result<Self, InvalidPath> {
-        Self::parse(&format!("{}/{relative}", self.0))
+        let text = format!("{}/{relative}", self.0);
+        // What is above has been checked already.
+        match relative.split('/').find_map(segment_fault) {
+            None if text.len() <= PATH_CHARS_MAX => Ok(Self(text)),
+            _ => Self::parse(&text),
+        }
     }
 
     /// The text.

@@ -153,7 +153,7 @@ mod tests {
             let content: Vec<u8> = (0..size).map(|n| u8::try_from(n % 251).unwrap()).collect();
             let file = entry("projects/a/b.bin", &content);
             let pieces: Vec<_> = cut(&file, &content).collect();
-            let whole: Vec<u8> = pieces.iter().flat_map(|piece| piece.data.to_vec()).collect();
+            let whole: Vec<u8> = pieces.iter().flat_map(|piece| piece.data.clone()).collect();
             assert_eq!(whole, content);
             assert_eq!(pieces.iter().filter(|piece| piece.last).count(), 1);
             assert!(pieces.last().unwrap().last);

@@ -2,7 +2,11 @@
 //! that agree on a directory hold the same one, a change makes new directories on its path only, and
 //! a difference is found without looking into what is equal.
 
-use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{FileEntry, InvalidManifest};
 use crate::{
@@ -159,6 +163,21 @@ impl Dir {
         walk(self, "", &mut |path, file| out.push((path, file)));
         out.sort_by(|(a, _), (b, _)| a.cmp(b));
         out
+    }
+
+    /// Takes the digests of files in this directory out of a set; ends when it is empty.
+    pub fn take_out(&self, digests: &mut BTreeSet<Digest>) {
+        for (_, entry) in &self.entries {
+            if digests.is_empty() {
+                return;
+            }
+            match entry {
+                Entry::File(file) => {
+                    digests.remove(&file.digest);
+                }
+                Entry::Dir(below) => below.take_out(digests),
+            }
+        }
     }
 }
 
