@@ -52,6 +52,11 @@ impl FileFailed {
         self.source.kind() == io::ErrorKind::NotFound
     }
 
+    /// Whether the file system is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
     /// Whether another process may let go of the file soon.
     pub fn may_pass(&self) -> bool {
         matches!(
@@ -94,7 +99,11 @@ pub fn replace(path: &Path, content: &[u8]) -> Done<()> {
         file.sync_all()?;
         fs::rename(&fresh, path)
     };
-    write().map_err(failed("write", path))?;
+    write().map_err(|error| {
+        // Half a file would only take room from the next try.
+        let _gone = fs::remove_file(&fresh);
+        failed("write", path)(error)
+    })?;
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
