@@ -8,6 +8,7 @@ mod catch_up;
 mod client;
 mod e2e;
 mod fault_sweep;
+mod full_disk;
 mod hostile;
 mod objects;
 mod operators;
