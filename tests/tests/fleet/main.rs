@@ -15,5 +15,6 @@ mod operators;
 mod pairs;
 mod ports;
 mod real_projects;
+mod remote;
 mod rotation;
 mod safe_apply;
