@@ -91,16 +91,14 @@ impl Moto {
 }
 
 fn settings(store: &Store<'_>, proxy: &Proxy) -> Settings {
-    let mut settings = Settings::default();
-    settings.profile = format!(
+    let profile = format!(
         "  verify: {{settle: 50ms}}\n  snapshots: {{minFreeBytes: 0, keep: 20, remote: {{kind: {}, bucket: {BUCKET}, prefix: plants, endpoint: \"{}\", region: us-east-1, waitForUpload: true}}}}\n",
         store.kind, proxy.url
     );
-    settings.env =
-        [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "secret-of-the-store")]
-            .map(|(key, value)| (key, value.to_owned()))
-            .to_vec();
-    settings
+    let env = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "secret-of-the-store")]
+        .map(|(key, value)| (key, value.to_owned()))
+        .to_vec();
+    Settings { profile, env, ..Settings::default() }
 }
 
 const VIEWS: u32 = 30;
