@@ -196,8 +196,26 @@ pub fn make_parents(root: &Path, relative: &str) -> Done<PathBuf> {
     Ok(dir)
 }
 
+/// Refuses a path that leads through a link or something else that is no folder: what lies behind it
+/// may belong to the gateway alone. What is not there yet leads nowhere.
+pub fn through_folders(root: &Path, relative: &str) -> Done<()> {
+    let mut at = root.to_owned();
+    for segment in relative.split('/') {
+        at.push(segment);
+        match fs::symlink_metadata(&at) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => return Err(refused("use", &at, "it is no folder")),
+            Err(_) => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
 /// Deletes a file and the folders that this empties, never beyond `stop`.
 pub fn remove(root: &Path, relative: &str, stop: &Path) -> Done<()> {
+    if let Some((folder, _)) = relative.rsplit_once('/') {
+        through_folders(root, folder)?;
+    }
     let path = root.join(relative);
     match fs::remove_file(&path) {
         Ok(()) => {}
