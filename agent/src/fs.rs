@@ -53,6 +53,11 @@ impl FileFailed {
         self.source.kind() == io::ErrorKind::NotFound
     }
 
+    /// Whether the file system is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
     /// Whether another process may let go of the file soon.
     pub fn may_pass(&self) -> bool {
         matches!(
@@ -95,7 +100,11 @@ pub fn replace(path: &Path, content: &[u8]) -> Done<()> {
         file.sync_all()?;
         fs::rename(&fresh, path)
     };
-    write().map_err(failed("write", path))?;
+    write().map_err(|error| {
+        // Half a file would only take room from the next try.
+        let _gone = fs::remove_file(&fresh);
+        failed("write", path)(error)
+    })?;
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
@@ -207,8 +216,26 @@ pub fn make_parents(root: &Path, relative: &str) -> Done<PathBuf> {
     Ok(dir)
 }
 
+/// Refuses a path that leads through a link or something else that is no folder: what lies behind it
+/// may belong to the gateway alone. What is not there yet leads nowhere.
+pub fn through_folders(root: &Path, relative: &str) -> Done<()> {
+    let mut at = root.to_owned();
+    for segment in relative.split('/') {
+        at.push(segment);
+        match fs::symlink_metadata(&at) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => return Err(refused("use", &at, "it is no folder")),
+            Err(_) => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
 /// Deletes a file and the folders that this empties, never beyond `stop`.
 pub fn remove(root: &Path, relative: &str, stop: &Path) -> Done<()> {
+    if let Some((folder, _)) = relative.rsplit_once('/') {
+        through_folders(root, folder)?;
+    }
     let path = root.join(relative);
     match fs::remove_file(&path) {
         Ok(()) => {}

@@ -16,7 +16,7 @@ use millwright_model::{
     id::Member,
     instruction::{Answer, Instruction},
     policy::{Drift as DriftPolicy, Policies},
-    report::Report,
+    report::{FailureKind, Report, Step},
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ use crate::{
         snapshot, stage, verify,
     },
     faults,
-    fs::Done,
+    fs::{self, Done},
     instruct,
     journal::Journal,
     state::Handled,
@@ -147,6 +147,7 @@ impl Runner {
         if !writes {
             return Ok(verdict);
         }
+        self.make_room(&verdict).await;
         self.report(work, &verdict, began)?;
         faults::point("report.queued");
         self.journal.append(&Record::Entered(State::Ended))?;
@@ -154,6 +155,19 @@ impl Runner {
         self.journal.clear()?;
         self.settle(work, &verdict).await;
         Ok(verdict)
+    }
+
+    /// On a full disk what was staged goes: the gateway needs the room more than the next try does.
+    async fn make_room(&self, verdict: &Verdict) {
+        let Verdict::Failed { failures } = verdict else { return };
+        if failures.iter().all(|failure| failure.kind != FailureKind::DiskFull) {
+            return;
+        }
+        let cleared =
+            self.tools.on_disk(Step::Report, |tools, _| fs::clear_dir(&tools.state.blobs()));
+        if cleared.await.is_err() {
+            tracing::warn!("what was staged could not be removed; the next try does it");
+        }
     }
 
     /// What needs not be done before the report is on its way.
@@ -168,7 +182,7 @@ impl Runner {
         }
         let saved = self
             .tools
-            .on_disk(millwright_model::report::Step::Finalize, |tools, local| {
+            .on_disk(Step::Finalize, |tools, local| {
                 local.inventory.save(&tools.state.inventory_file())
             })
             .await;
@@ -216,15 +230,12 @@ impl Runner {
         };
         if let (Verdict::Applied { .. }, Some(manifest)) = (&verdict, &work.manifest) {
             let manifest = Arc::clone(manifest);
-            let kept = self.tools.on_disk(
-                millwright_model::report::Step::Converge,
-                move |tools, local| {
-                    tools.state.keep_next_manifest(&manifest)?;
-                    tools.state.promote_manifest()?;
-                    local.applied = Some(manifest);
-                    Ok(())
-                },
-            );
+            let kept = self.tools.on_disk(Step::Converge, move |tools, local| {
+                tools.state.keep_next_manifest(&manifest)?;
+                tools.state.promote_manifest()?;
+                local.applied = Some(manifest);
+                Ok(())
+            });
             if kept.await.is_err() {
                 tracing::warn!("the manifest was not kept; the next one comes whole");
             }

@@ -22,6 +22,9 @@ use crate::fs::{self, Done};
 
 /// Reports kept while no coordinator takes them.
 const REPORTS_MAX: usize = 64;
+/// Set aside for what must be written on a full disk: the assignment in hand, what was handled, and
+/// reports, each of which may exist twice for a moment.
+const RESERVE_BYTES: usize = 256 << 10;
 
 /// What has been handled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,7 +48,9 @@ impl StateDir {
     /// Opens the folder, creating it when absent.
     pub fn open(dir: &Path) -> Done<Self> {
         fs::make_dir(&dir.join("state"))?;
-        Ok(Self { dir: dir.join("state") })
+        let state = Self { dir: dir.join("state") };
+        state.take_reserve();
+        Ok(state)
     }
 
     fn json<T: for<'a> Deserialize<'a> + Default>(&self, name: &str) -> Done<T> {
@@ -57,7 +62,38 @@ impl StateDir {
 
     fn keep<T: Serialize>(&self, name: &str, value: &T) -> Done<()> {
         let bytes = serde_json::to_vec(value).expect("plain values with text keys");
-        fs::replace(&self.dir.join(name), &bytes)
+        self.replace(name, &bytes)
+    }
+
+    /// Replaces a small file that must not fail: on a full disk the reserve makes room for it.
+    fn replace(&self, name: &str, bytes: &[u8]) -> Done<()> {
+        let path = self.dir.join(name);
+        match fs::replace(&path, bytes) {
+            Err(error) if error.is_full() => {
+                self.give_reserve()?;
+                fs::replace(&path, bytes)
+            }
+            done => done,
+        }
+    }
+
+    fn reserve(&self) -> PathBuf {
+        self.dir.join("reserve")
+    }
+
+    /// Frees the reserve: without it a full disk could keep the agent from saying that it is full.
+    pub fn give_reserve(&self) -> Done<()> {
+        tracing::warn!("the disk is full: using the reserve");
+        fs::discard(&self.reserve())
+    }
+
+    /// Takes the reserve again, if there is room for it.
+    fn take_reserve(&self) {
+        let path = self.reserve();
+        if !fs::exists(&path) && fs::write(&path, &vec![0; RESERVE_BYTES]).is_err() {
+            // What was written of it would only fill the disk.
+            let _gone = fs::discard(&path);
+        }
     }
 
     /// What has been handled.
@@ -82,7 +118,8 @@ impl StateDir {
         let bytes = assignment
             .map(|assignment| common::Assignment::from(assignment.clone()).encode_to_vec())
             .unwrap_or_default();
-        fs::replace(&self.dir.join("assignment.pb"), &bytes)
+        self.take_reserve();
+        self.replace("assignment.pb", &bytes)
     }
 
     /// The manifest that was applied last: every path in it is ours to change and to remove.

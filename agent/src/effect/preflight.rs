@@ -309,6 +309,7 @@ fn file_system(tools: &Tools) -> Done<()> {
 }
 
 fn writable(tools: &Tools, folder: &ManagedPath) -> Done<()> {
+    fs::through_folders(tools.data_dir(), folder.as_str())?;
     let mut at = tools.target(folder);
     while !fs::exists(&at) && at.pop() {}
     fs::check_writable(&at)

@@ -56,15 +56,22 @@ pub async fn files(tools: &Tools) -> Result<Vec<String>, Event> {
                 return Ok(Vec::new());
             }
             let plan = Plan::load(&tools.state.plan_file())?;
-            put_back(tools, local, &plan.changes)
+            match put_back(tools, local, &plan.changes) {
+                // What was staged and not placed is of no use now, and makes room.
+                Err(error) if error.is_full() => {
+                    fs::clear_dir(&tools.state.blobs())?;
+                    tools.state.give_reserve()?;
+                    put_back(tools, local, &plan.changes)
+                }
+                done => done,
+            }
         })
         .await
         .map_err(|event| match event {
             Event::Failed(mut failures) => {
                 for failure in &mut failures {
                     failure.kind = FailureKind::RestoreFailed;
-                    failure.remedy =
-                        "free the named path, then restart the agent: it restores again".to_owned();
+                    failure.remedy = "free the named path, then millctl gateway retry".to_owned();
                 }
                 Event::Failed(failures)
             }

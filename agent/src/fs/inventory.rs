@@ -15,7 +15,7 @@ use millwright_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Done, failed, read_if_there, replace};
+use super::{Done, failed, read_if_there, replace, through_folders};
 
 /// What tells whether a file has changed since it was hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +163,14 @@ impl Inventory {
     /// Every plain file below a folder that may be touched, links and other kinds left out.
     pub fn walk(&mut self, root: &Path, below: &ManagedPath) -> Done<BTreeMap<ManagedPath, Known>> {
         let mut found = BTreeMap::new();
+        // A root that is a link, or lies behind one, would show somebody else's files as ours.
+        if let Some(above) = below.parent() {
+            through_folders(root, above.as_str())?;
+        }
+        let is_link = |meta: Metadata| meta.file_type().is_symlink();
+        if fs::symlink_metadata(root.join(below.as_str())).is_ok_and(is_link) {
+            return Ok(found);
+        }
         let mut open = vec![below.clone()];
         while let Some(dir) = open.pop() {
             let at = root.join(dir.as_str());
@@ -239,6 +247,40 @@ mod tests {
         bytes[last] ^= 1;
         fs::write(&file, bytes).unwrap();
         assert!(Inventory::load(&file).files().is_empty());
+    }
+
+    #[test]
+    fn nothing_behind_a_link_is_seen_written_or_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for folder in ["db", "config/local", "projects/p", "projects/q"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+            fs::write(root.join(folder).join("x"), folder).unwrap();
+        }
+        let link = |to: &str, at: &str| std::os::unix::fs::symlink(to, root.join(at)).unwrap();
+        link("../../db", "projects/p/folder");
+        link("../../db/x", "projects/p/file");
+        link("../db", "projects/whole");
+        link("../../config/local", "projects/q/folder");
+        let before = |path: &str| fs::read(root.join(path)).unwrap();
+        let (db, local) = (before("db/x"), before("config/local/x"));
+        let mut inventory = Inventory::default();
+        for below in ["projects", "projects/p", "projects/whole", "projects/p/folder"] {
+            let below = ManagedPath::parse(below).unwrap();
+            let seen = inventory.walk(root, &below).unwrap_or_default();
+            let real =
+                |path: &ManagedPath| ["projects/p/x", "projects/q/x"].contains(&path.as_str());
+            assert!(seen.keys().all(real), "{below}: {seen:?}");
+        }
+        for path in ["projects/p/folder/x", "projects/whole/x", "projects/q/folder/x"] {
+            assert!(crate::fs::make_parents(root, path).is_err(), "{path}");
+            assert!(crate::fs::remove(root, path, root).is_err(), "{path}");
+        }
+        // The link itself may go or be replaced: what it leads to stays.
+        crate::fs::remove(root, "projects/p/file", root).unwrap();
+        assert_eq!((before("db/x"), before("config/local/x")), (db, local));
+        crate::fs::remove(root, "projects/p/x", &root.join("projects")).unwrap();
+        assert!(!root.join("projects/p/x").exists());
     }
 
     #[test]
