@@ -12,6 +12,7 @@ mod objects;
 mod operators;
 mod ports;
 mod real_projects;
+mod rendered_scan;
 mod rendering;
 mod rotation;
 mod safe_apply;
