@@ -2,6 +2,7 @@
 //! state again and again, takes no hint of what changed, and its commands carry what it saw: so a
 //! leader change loses nothing and does nothing twice.
 
+mod question;
 pub mod releases;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -97,7 +98,9 @@ async fn plan(shared: &Shared, state: &State, request: PlanRequest) -> bool {
                 }
             },
         };
+        let question = question::of(shared, state, &member.gateway, &spec, &manifest).await;
         members.push(PlanMember {
+            question,
             gateway: member.gateway,
             manifest: manifest.digest(),
             render: spec,

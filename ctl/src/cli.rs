@@ -119,7 +119,7 @@ pub enum Command {
     Diff(diff::Args),
     /// What is wrong with resources and the files that they map, without a cluster.
     Lint(lint::Args),
-    /// One gateway: sync, retry, rollback, pause, resume, dry-run, sessions, drift.
+    /// One gateway: sync, retry, rollback, pause, resume, confirm, dry-run, sessions, drift.
     #[command(subcommand, alias = "gw", after_help = gateway::EXAMPLES)]
     Gateway(gateway::Command),
     /// Snapshots of a gateway: list, create, verify, restore, pin, unpin.

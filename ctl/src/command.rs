@@ -33,6 +33,7 @@ use crate::{
     client::Client,
     context::settings::{Origins, default_path},
     error::{self, Error, Result},
+    output::Output,
 };
 
 /// The contexts file that the flags name.
@@ -60,6 +61,10 @@ pub(crate) fn kind_of(word: &str) -> Result<Kind> {
 pub async fn run(cli: Cli, origins: Origins) -> Result<()> {
     let Cli { global, command } = cli;
     let global = &global;
+    if global.output == Output::Sarif && !matches!(command, Command::Lint(_)) {
+        return Err(Error::new(error::Kind::Usage, "-o sarif is for lint")
+            .hint("every other command has -o json for programs"));
+    }
     match command {
         Command::Status(args) => status::run(global, args).await,
         Command::Get(args) => get::run(global, args).await,

@@ -72,7 +72,7 @@ pub fn error(error: &Error, output: &Output) {
         "retryable": error.kind.is_retryable(), "exitCode": error.kind.exit_code(),
     }});
     match output {
-        Output::Json => complain(&value.to_string()),
+        Output::Json | Output::Sarif => complain(&value.to_string()),
         Output::Yaml => complain(yaml::document(&value).trim_end()),
         Output::Table | Output::Wide | Output::Name | Output::JsonPath(_) => {
             complain(&format!("error: {}", error.message));
@@ -93,6 +93,8 @@ pub fn show(
     let text = match output {
         Output::Table => table(false),
         Output::Wide => table(true),
+        // The one command that knows it gives a whole log.
+        Output::Sarif => format!("{}\n", serde_json::to_string_pretty(data).unwrap_or_default()),
         Output::Json => format::envelope(data, index),
         Output::Yaml => yaml::documents(data),
         Output::Name => format::names(data),
@@ -106,7 +108,7 @@ pub fn show(
 /// tables, which the caller draws.
 pub fn stream(output: &Output, data: &Value, index: u64) -> crate::error::Result<()> {
     let text = match output {
-        Output::Table | Output::Wide => return Ok(()),
+        Output::Table | Output::Wide | Output::Sarif => return Ok(()),
         Output::Json => {
             format!("{}\n", json!({"ok": true, "schema": SCHEMA, "index": index, "data": data}))
         }

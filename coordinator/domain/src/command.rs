@@ -270,6 +270,8 @@ pub struct PlanMember {
     pub stage: u32,
     /// Managed roots of the manifest.
     pub roots: Vec<ManagedPath>,
+    /// Why a person must agree before it goes on; empty when nobody has to.
+    pub question: String,
 }
 
 /// See [`Body::StartRollout`].
@@ -333,6 +335,11 @@ pub enum GatewayAction {
     Pause,
     /// On again.
     Resume,
+    /// A person agrees to what the newest rollout asks about.
+    Confirm {
+        /// To which files.
+        manifest: Digest,
+    },
 }
 
 /// See [`Body::Instruct`].

@@ -12,7 +12,7 @@ use crate::{
     State,
     command::{AdvanceRollout, Body, Finish, PlanStage},
     render::{RenderError, RenderSpec, spec_of},
-    state::{MemberState, Rollout, RolloutPhase},
+    state::{MemberState, Rollout, RolloutMember, RolloutPhase},
 };
 
 /// A member of a wanted rollout.
@@ -155,6 +155,29 @@ pub fn decide(state: &State) -> Vec<Body> {
         .collect()
 }
 
+/// What a person is asked about a member, and has not agreed to.
+pub fn asked<'m>(
+    state: &State,
+    gateway: &GatewayName,
+    member: &'m RolloutMember,
+) -> Option<&'m str> {
+    let confirmed = state.status.get(gateway).and_then(|status| status.confirmed.as_ref());
+    let agreed = confirmed.is_some_and(|confirmed| confirmed.manifest == member.manifest);
+    let open = member.state == MemberState::Pending && !member.question.is_empty() && !agreed;
+    open.then_some(member.question.as_str())
+}
+
+/// The newest rollout of a gateway's fleet and its part in it.
+pub fn newest_of<'s>(
+    state: &'s State,
+    gateway: &GatewayName,
+) -> Option<(&'s Rollout, &'s RolloutMember)> {
+    let stored = state.gateways.get(gateway)?;
+    let id = state.newest.get(owner(state, &stored.resource)?)?;
+    let rollout = state.rollouts.get(id)?;
+    Some((rollout, rollout.members.get(gateway)?))
+}
+
 /// Counters of one stage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StageCount {
@@ -206,6 +229,8 @@ fn next(state: &State, rollout: &Rollout) -> (Vec<GatewayName>, Option<Finish>) 
         .filter(|(_, member)| member.stage as usize == open && member.state == MemberState::Pending)
         // A paused one waits; the stage stays open for it.
         .filter(|(gateway, _)| state.paused(gateway).is_none())
+        // So does one about which a person is asked.
+        .filter(|(gateway, member)| asked(state, gateway, member).is_none())
         .take(room as usize)
         .map(|(gateway, _)| gateway.clone())
         .collect();

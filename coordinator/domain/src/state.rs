@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 pub use self::ring::Ring;
 pub use self::{
     gateway::{
-        Attempt, AttemptResult, BackupStatus, Connection, Desired, DesiredOrigin, GatewayStatus,
-        InstructionAnswer, InstructionRecord, Pause,
+        Attempt, AttemptResult, BackupStatus, Confirmation, Connection, Desired, DesiredOrigin,
+        GatewayStatus, InstructionAnswer, InstructionRecord, Pause,
     },
     record::{
         Cluster, Event, KeyRecord, MemberState, Release, Rollout, RolloutMember, RolloutPhase,

@@ -4,8 +4,8 @@ use millwright_coordinator_domain::{
     State,
     assignment::assignment_of,
     command::{
-        Body, Bootstrap, Command, CreateToken, LogContext, NodeRecord, Outcome, PlanMember,
-        ResolveRelease, StartRollout, TokenRole, UseToken,
+        Body, Bootstrap, Command, CreateToken, GatewayAction, LogContext, NodeRecord, Outcome,
+        PlanMember, ResolveRelease, StartRollout, TokenRole, UseToken,
     },
     rollout::{decide, wanted},
     state::RolloutPhase,
@@ -36,6 +36,8 @@ const PLANT: &str = "
 ---
 {apiVersion: millwright.dev/v1, kind: Gateway, metadata: {name: g4}, spec: {site: s, profile: p}}
 ";
+
+const QUESTION: &str = "60 of 100 files (60 %) would be deleted";
 
 struct Cluster {
     state: State,
@@ -90,6 +92,11 @@ impl Cluster {
 
     /// Resolves the branch and starts the rollout that this asks for.
     fn release(&mut self, commit: u8) {
+        self.release_asking(commit, false);
+    }
+
+    /// The same; a person is asked about every member if `asks`.
+    fn release_asking(&mut self, commit: u8, asks: bool) {
         self.accepted(Body::ResolveRelease(ResolveRelease {
             repository: "plant".parse().expect("a name"),
             reference: "branch main".into(),
@@ -108,6 +115,7 @@ impl Cluster {
                 render: member.render.clone().expect("renders"),
                 stage: member.stage,
                 roots: vec!["projects/a".parse().expect("a path")],
+                question: if asks { QUESTION.to_owned() } else { String::new() },
             })
             .collect();
         self.accepted(Body::StartRollout(StartRollout {
@@ -223,6 +231,41 @@ fn a_failed_canary_stops_the_rollout_and_the_next_commit_starts_a_new_one() {
     );
     cluster.release(2);
     assert_eq!(cluster.drive(), ["g1"]);
+}
+
+#[test]
+fn a_member_that_a_person_is_asked_about_waits_for_the_answer() {
+    let mut cluster = Cluster::new();
+    cluster.release(1);
+    cluster.drive();
+    cluster.report("g1", 1, applied(1));
+    cluster.release_asking(2, true);
+    assert!(cluster.drive().is_empty(), "nothing goes on by itself");
+    let g1: GatewayName = "g1".parse().expect("a name");
+    let status = |cluster: &Cluster| {
+        let found =
+            view::list(&cluster.state, Kind::Gateway, Some("g1"), &Selector::default()).remove(0);
+        found.json["status"].clone()
+    };
+    assert_eq!(status(&cluster)["question"]["text"], QUESTION);
+    assert_eq!(status(&cluster)["question"]["manifest"], Digest::of(&[2]).to_string());
+    let confirm = |commit: u8| Body::ActOnGateway {
+        gateway: g1.clone(),
+        action: GatewayAction::Confirm { manifest: Digest::of(&[commit]) },
+    };
+    match cluster.apply(confirm(1)) {
+        Outcome::Rejected(rejection) => assert!(rejection.message().contains("other files")),
+        Outcome::Accepted(accepted) => panic!("{accepted:?}"),
+    }
+    cluster.accepted(confirm(2));
+    assert_eq!(status(&cluster)["confirmed"]["by"], "test");
+    assert!(status(&cluster)["question"].is_null());
+    assert_eq!(cluster.drive(), ["g1"]);
+    assert!(matches!(cluster.apply(confirm(2)), Outcome::Rejected(_)), "nothing is asked now");
+    // What was agreed to is those files alone.
+    cluster.report("g1", 2, applied(2));
+    cluster.release_asking(3, true);
+    assert!(cluster.drive().is_empty());
 }
 
 #[test]

@@ -190,14 +190,23 @@ fn start_in(start: log::StartRollout) -> Result<StartRollout, InvalidBytes> {
 }
 
 fn member_in(member: log::PlanMember) -> Result<PlanMember, InvalidBytes> {
-    let log::PlanMember { gateway, manifest, render_json, stage, files: _, bytes: _, roots } =
-        member;
+    let log::PlanMember {
+        gateway,
+        manifest,
+        render_json,
+        stage,
+        files: _,
+        bytes: _,
+        roots,
+        question,
+    } = member;
     Ok(PlanMember {
         gateway: gateway.parse().map_err(bad)?,
         manifest: Digest::from_slice(&manifest).map_err(bad)?,
         render: serde_json::from_slice(&render_json).map_err(bad)?,
         stage,
         roots: roots_in(&roots)?,
+        question,
     })
 }
 
@@ -224,6 +233,9 @@ fn act_in(act: log::ActOnGateway) -> Result<Body, InvalidBytes> {
         "sync" => GatewayAction::Sync,
         "pause" => GatewayAction::Pause,
         "resume" => GatewayAction::Resume,
+        "confirm" => {
+            GatewayAction::Confirm { manifest: Digest::from_slice(&manifest).map_err(bad)? }
+        }
         "rollback" if render_json.is_empty() => GatewayAction::RollbackToSnapshot {
             id: snapshot,
             project: (!project.is_empty()).then_some(project),

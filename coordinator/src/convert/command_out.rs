@@ -169,7 +169,7 @@ fn start_out(start: &StartRollout) -> log::StartRollout {
 }
 
 fn member_out(member: &PlanMember) -> log::PlanMember {
-    let PlanMember { gateway, manifest, render, stage, roots } = member;
+    let PlanMember { gateway, manifest, render, stage, roots, question } = member;
     log::PlanMember {
         gateway: gateway.to_string(),
         manifest: manifest.0.to_vec(),
@@ -178,6 +178,7 @@ fn member_out(member: &PlanMember) -> log::PlanMember {
         files: 0,
         bytes: 0,
         roots: roots.iter().map(ToString::to_string).collect(),
+        question: question.clone(),
     }
 }
 
@@ -208,6 +209,9 @@ fn act_out(gateway: String, action: &GatewayAction) -> log::ActOnGateway {
         GatewayAction::Sync => plain("sync"),
         GatewayAction::Pause => plain("pause"),
         GatewayAction::Resume => plain("resume"),
+        GatewayAction::Confirm { manifest } => {
+            log::ActOnGateway { manifest: manifest.0.to_vec(), ..plain("confirm") }
+        }
         GatewayAction::RollbackToSnapshot { id, project } => log::ActOnGateway {
             snapshot: id.clone(),
             project: project.clone().unwrap_or_default(),

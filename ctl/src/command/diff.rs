@@ -127,7 +127,11 @@ async fn draw(global: &Global, args: &Args, parts: &mut Streaming<DiffPart>) -> 
                     });
                     told.count(file, compared, false);
                 }
-                Output::Json | Output::Yaml | Output::Name | Output::JsonPath(_) => {
+                Output::Json
+                | Output::Yaml
+                | Output::Name
+                | Output::Sarif
+                | Output::JsonPath(_) => {
                     told.count(file, compared, true);
                 }
             }
@@ -152,7 +156,7 @@ fn finish(
                 told.files.iter().map(|file| json!({"name": file["path"]})).collect();
             output::show(&global.output, &json!(names), None, |_| String::new())?;
         }
-        Output::Json | Output::Yaml | Output::JsonPath(_) => {
+        Output::Json | Output::Yaml | Output::Sarif | Output::JsonPath(_) => {
             let data = json!({
                 "base": sides::value(base), "target": sides::value(target),
                 "same": told.files.is_empty(), "added": told.added, "changed": told.changed,

@@ -3,6 +3,7 @@
 //! attempt, and an instruction, which ends in an answer.
 
 mod attempted;
+pub mod confirm;
 pub mod drift;
 pub mod dry_run;
 mod instructed;
@@ -53,6 +54,8 @@ pub enum Command {
     Pause(pause::Args),
     /// End a pause.
     Resume(resume::Args),
+    /// Agree to what a rollout asks about.
+    Confirm(confirm::Args),
     /// What an apply would change, without changing it.
     #[command(name = "dry-run")]
     DryRun(dry_run::Args),
@@ -88,6 +91,7 @@ pub(super) async fn run(global: &Global, command: Command) -> Result<()> {
         Command::Rollback(args) => rollback::run(global, args).await,
         Command::Pause(args) => pause::run(global, args).await,
         Command::Resume(args) => resume::run(global, args).await,
+        Command::Confirm(args) => confirm::run(global, args).await,
         Command::DryRun(args) => dry_run::run(global, args).await,
         Command::Sessions(args) => sessions::run(global, args).await,
         Command::Drift(args) => drift::run(global, args).await,

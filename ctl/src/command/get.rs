@@ -107,6 +107,6 @@ fn wide(format: &Output) -> Option<bool> {
     match format {
         Output::Table => Some(false),
         Output::Wide => Some(true),
-        Output::Json | Output::Yaml | Output::Name | Output::JsonPath(_) => None,
+        Output::Json | Output::Yaml | Output::Name | Output::Sarif | Output::JsonPath(_) => None,
     }
 }

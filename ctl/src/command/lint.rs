@@ -1,6 +1,7 @@
 //! `millctl lint`: what is wrong with resources and the files that they map, without a cluster. For a
 //! person before a commit and for the CI of a repository.
 
+mod sarif;
 mod worktree;
 
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use super::apply::source;
 use crate::{
     cli::Global,
     error::{self, Error, Result},
-    output,
+    output::{self, Output},
 };
 
 /// What it takes.
@@ -22,6 +23,7 @@ use crate::{
   millctl lint -f millwright/                    resources and files of this folder's repository
   millctl lint -f fleet.yaml --repo ../plant     files of another folder
   millctl lint -f millwright/ -o json            for a program
+  millctl lint -f millwright/ -o sarif           for a forge, which shows it beside the lines
 
 Exit codes: 0 no errors (warnings are shown), 1 errors, 2 wrong usage.")]
 pub struct Args {
@@ -43,14 +45,15 @@ pub(super) fn run(global: &Global, Args { filename, repo, strict }: Args) -> Res
             .hint("--repo names the working tree of the repository"));
     }
     let texts = source::sources(&filename)?;
-    let report = lint(&texts, &Worktree::new(repo));
+    let report = lint(&texts, &Worktree::new(repo.clone()));
     let (errors, warnings) = counts(&report);
     let findings: Vec<Value> = report.findings.iter().map(value).collect();
     let data = json!({
         "errors": errors, "warnings": warnings, "resources": report.resources,
         "gateways": report.gateways, "files": report.files, "findings": findings,
     });
-    output::show(&global.output, &data, None, |_| table(&report))?;
+    let log = (global.output == Output::Sarif).then(|| sarif::log(&report, &repo));
+    output::show(&global.output, log.as_ref().unwrap_or(&data), None, |_| table(&report))?;
     if errors == 0 && !(strict && warnings > 0) {
         return Ok(());
     }

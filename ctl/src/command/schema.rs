@@ -35,7 +35,7 @@ pub(super) fn run(global: &Global, Args { kind }: Args) -> Result<()> {
             output::print(&format!("{text}\n"));
             Ok(())
         }
-        Output::Yaml | Output::Name | Output::JsonPath(_) => {
+        Output::Yaml | Output::Name | Output::Sarif | Output::JsonPath(_) => {
             output::show(&global.output, &schema, None, |_| String::new())
         }
     }

@@ -20,17 +20,21 @@ pub enum Output {
     Yaml,
     /// kind/name lines.
     Name,
+    /// Findings for a forge; of `lint` alone.
+    Sarif,
     /// What a path yields.
     JsonPath(Template),
 }
 
-const WORDS: [&str; 6] = ["table", "wide", "json", "yaml", "name", "jsonpath"];
+const WORDS: [&str; 7] = ["table", "wide", "json", "yaml", "name", "sarif", "jsonpath"];
 
 impl Output {
     /// Whether a program reads it, so that live pictures and questions are out of place.
     pub fn is_machine(&self) -> bool {
         match self {
-            Output::Json | Output::Yaml | Output::Name | Output::JsonPath(_) => true,
+            Output::Json | Output::Yaml | Output::Name | Output::Sarif | Output::JsonPath(_) => {
+                true
+            }
             Output::Table | Output::Wide => false,
         }
     }
@@ -43,6 +47,7 @@ impl Output {
             Output::Json => "json",
             Output::Yaml => "yaml",
             Output::Name => "name",
+            Output::Sarif => "sarif",
             Output::JsonPath(_) => "jsonpath",
         }
     }
@@ -61,6 +66,7 @@ impl FromStr for Output {
             "json" => Ok(Output::Json),
             "yaml" => Ok(Output::Yaml),
             "name" => Ok(Output::Name),
+            "sarif" => Ok(Output::Sarif),
             "jsonpath" => Err("a path is missing: -o jsonpath='{.items[*].metadata.name}'".into()),
             other => {
                 let meant = nearest(other, WORDS.into_iter())

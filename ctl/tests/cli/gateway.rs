@@ -127,6 +127,28 @@ async fn a_pause_begins_and_ends_at_once() {
     assert_eq!((ran.code, ran.out.as_str()), (0, "gateway/line1 resumed\n"), "{}", ran.all());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_answered_for_the_files_that_it_is_about() {
+    let fake = Fake::start(canned::company()).await;
+    let none = fake.run(&["gateway", "confirm", "line1", "--yes"]).await;
+    assert_eq!(none.code, 5, "{}", none.all());
+    fake.change(|script| {
+        let asked = with_status("line1", |status| {
+            let text = "480 of 900 files (53 %) would be deleted";
+            status["question"] = json!({"text": text, "manifest": "ab12"});
+        });
+        script.resources.retain(|value| value["metadata"]["name"] != "line1");
+        script.resources.push(asked);
+    });
+    let unsaid = fake.run(&["gateway", "confirm", "line1"]).await;
+    assert_eq!(unsaid.code, 3, "{}", unsaid.all());
+    assert!(unsaid.err.contains("480 of 900 files (53 %) would be deleted"), "{}", unsaid.all());
+    let ran = fake.run(&["gateway", "confirm", "line1", "--yes", "-m", "old views"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, "gateway/line1 confirmed\n"), "{}", ran.all());
+    let asked = fake.asked();
+    assert!(asked.contains(&"confirm line1 to=ab12 project= reason=old views".to_owned()));
+}
+
 /// A company whose agent of line1 answers like this.
 async fn answering(kind: &str, ok: bool, message: &str, detail: &Value) -> Fake {
     let fake = Fake::start(canned::company()).await;

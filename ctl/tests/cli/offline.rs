@@ -99,5 +99,16 @@ spec:
     let rules: Vec<_> = rules.map(|finding| finding["rule"].as_str().unwrap_or_default()).collect();
     assert_eq!(rules, ["name", "json"], "{}", bad.out);
     assert_eq!(value["data"]["findings"][1]["line"], 2);
+    let bad = fake.run(&["lint", "-f", &file, "--repo", &repo, "-o", "sarif"]).await;
+    assert_eq!(bad.code, 1, "{}", bad.all());
+    let log: serde_json::Value = serde_json::from_str(&bad.out).expect("JSON");
+    let results = &log["runs"][0]["results"];
+    assert_eq!((&log["version"], results[1]["ruleId"].as_str()), (&"2.1.0".into(), Some("json")));
+    let place = &results[1]["locations"][0]["physicalLocation"];
+    let uri = place["artifactLocation"]["uri"].as_str().expect("a URI");
+    assert!(uri.ends_with("/plant/core/m/t/view.json"), "{uri}");
+    assert_eq!(place["region"]["startLine"], 2);
+    let other = fake.run(&["gateway", "sync", "line1", "-o", "sarif"]).await;
+    assert_eq!(other.code, 2, "{}", other.all());
     assert!(fake.asked().is_empty());
 }

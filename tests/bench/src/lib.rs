@@ -13,6 +13,7 @@ pub mod machine;
 pub mod operator;
 pub mod output;
 pub mod raft;
+pub mod render;
 pub mod stats;
 pub mod sync;
 pub mod wire;

@@ -111,6 +111,12 @@ pub fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
     Ok(kilobytes(&line).context("an unknown form of VmRSS")? * 1024)
 }
 
+/// Most bytes that a process ever had in memory.
+pub fn peak_bytes(pid: u32) -> anyhow::Result<u64> {
+    let line = line_of(&format!("/proc/{pid}/status"), "VmHWM").context("the process is gone")?;
+    Ok(kilobytes(&line).context("an unknown form of VmHWM")? * 1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use anyhow::Context;
 use bench::{
     failover, fanout, machine,
     output::{self, Output},
-    raft, sync,
+    raft, render, sync,
 };
 use clap::{Parser, Subcommand};
 use playground::process::build_for_play;
@@ -20,6 +20,7 @@ const EXAMPLES: &str = "Examples:
   cargo run --release -p bench -- raft --clients 64 --seconds 20 --vs-etcd
   cargo run --release -p bench -- failover --rounds 20
   cargo run --release -p bench -- sync --repo site.bundle
+  cargo run --release -p bench -- render --repo site.bundle
   cargo run --release -p bench -- --dir /var/tmp raft --runs 5 >> results.jsonl
 
 Figures depend on the disk: --dir names a folder on the disk that is to be measured. Every process
@@ -54,6 +55,8 @@ enum Command {
     /// One agent and a large repository: first apply, one changed file, nothing to do; git and rsync
     /// beside it.
     Sync(sync::Args),
+    /// The manifests of many gateways out of one large repository, without agents.
+    Render(render::Args),
     /// SIGKILL of the leader until the next committed write at the survivors.
     Failover(failover::Args),
 }
@@ -64,6 +67,7 @@ impl Command {
             Command::Raft(_) => "raft",
             Command::Fanout(_) => "fanout",
             Command::Sync(_) => "sync",
+            Command::Render(_) => "render",
             Command::Failover(_) => "failover",
         }
     }
@@ -108,6 +112,7 @@ async fn carry_out(command: Command, dir: &Path, output: &Output) -> anyhow::Res
         Command::Raft(args) => raft::run(&args, dir, output).await,
         Command::Fanout(args) => fanout::run(&args, dir, output).await,
         Command::Sync(args) => sync::run(&args, dir, output).await,
+        Command::Render(args) => render::run(&args, dir, output).await,
         Command::Failover(args) => failover::run(&args, dir, output).await,
     }
 }

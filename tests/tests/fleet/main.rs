@@ -16,6 +16,7 @@ mod pairs;
 mod ports;
 mod real_projects;
 mod remote;
+mod rendered_scan;
 mod rendering;
 mod rotation;
 mod safe_apply;

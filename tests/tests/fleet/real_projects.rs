@@ -9,7 +9,7 @@ use playground::{
 };
 
 /// Where real projects are: `MILLWRIGHT_TEST_DATA`, else beside the checkout.
-fn bundle(name: &str) -> Option<PathBuf> {
+pub(crate) fn bundle(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let folder = std::env::var_os("MILLWRIGHT_TEST_DATA").map_or(root, PathBuf::from);
     let file = folder.join(name);

@@ -1,9 +1,10 @@
-//! What people ask of one gateway: retry, sync, rollback, pause, resume, and instructions to its
+//! What people ask of one gateway: retry, sync, rollback, pause, resume, confirm, and instructions to its
 //! agents with their answers.
 
 use std::sync::Arc;
 
 use millwright_model::{
+    digest::Digest,
     id::{GatewayName, Member},
     instruction::Answer,
     resource::Kind,
@@ -13,7 +14,8 @@ use super::{Judged, Scene, invalid, not_found, report::push};
 use crate::{
     State,
     command::{Accepted, GatewayAction, Instruct, Rejection},
-    state::{DesiredOrigin, InstructionAnswer, InstructionRecord, Pause},
+    rollout::{asked, newest_of},
+    state::{Confirmation, DesiredOrigin, InstructionAnswer, InstructionRecord, Pause},
 };
 
 impl State {
@@ -34,6 +36,7 @@ impl State {
         let message = match action {
             GatewayAction::Pause => self.pause(scene, gateway)?,
             GatewayAction::Resume => self.resume(gateway)?,
+            GatewayAction::Confirm { manifest } => self.confirm(scene, gateway, manifest)?,
             GatewayAction::Retry => self.again(gateway, false, format!("retry by {who}{why}"))?,
             GatewayAction::Sync => self.again(gateway, true, format!("sync by {who}{why}"))?,
             GatewayAction::RollbackToSnapshot { id, project } => {
@@ -78,6 +81,33 @@ impl State {
         // A rollout that passed it by may want it now.
         self.config_version += 1;
         Ok("resumed".to_owned())
+    }
+
+    /// Lets the newest rollout go on with what it asks about. What was agreed to is these files alone:
+    /// another plan asks again.
+    fn confirm(
+        &mut self,
+        scene: &Scene<'_>,
+        gateway: &GatewayName,
+        manifest: Digest,
+    ) -> Result<String, Rejection> {
+        let open = newest_of(self, gateway)
+            .and_then(|(_, member)| Some((member.manifest, asked(self, gateway, member)?)));
+        let Some((wanted, question)) = open else {
+            return Err(invalid(format!("nothing is asked about gateway {gateway}")));
+        };
+        if wanted != manifest {
+            let message = format!("gateway {gateway} shall have other files than were confirmed");
+            return Err(Rejection::Stale { message });
+        }
+        let by = short(scene.actor).to_owned();
+        let why = if scene.reason.is_empty() { "" } else { ": " };
+        let message = format!("{by} agreed that {question}{why}{}", scene.reason);
+        let confirmed =
+            Confirmation { manifest, by, reason: scene.reason.to_owned(), at: self.now };
+        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
+        Arc::make_mut(status).confirmed = Some(confirmed);
+        Ok(message)
     }
 
     /// The same once more, as another try of the same generation.

@@ -52,6 +52,7 @@ impl State {
                     manifest: member.manifest,
                     render: member.render,
                     roots: member.roots,
+                    question: member.question,
                     state,
                 };
                 (member.gateway, Arc::new(entry))

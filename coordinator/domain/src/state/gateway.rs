@@ -171,6 +171,20 @@ pub struct Pause {
     pub since: Timestamp,
 }
 
+/// What a person agreed to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Confirmation {
+    /// These files, and no others.
+    pub manifest: Digest,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// An instruction and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -242,6 +256,9 @@ pub struct GatewayStatus {
     pub backup: Option<BackupStatus>,
     /// Paused by a person.
     pub paused: Option<Pause>,
+    /// The newest thing that a person agreed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<Confirmation>,
     /// Instructions, oldest first.
     pub instructions: VecDeque<InstructionRecord>,
 }

@@ -148,6 +148,9 @@ pub struct RolloutMember {
     pub render: RenderSpec,
     /// Managed roots.
     pub roots: Vec<ManagedPath>,
+    /// Why a person must agree before it goes on; empty when nobody has to.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub question: String,
     /// Where it stands.
     pub state: MemberState,
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     State,
-    rollout::owner,
+    rollout::{asked, newest_of, owner},
     state::{
         Attempt, AttemptResult, Connection, Desired, DesiredOrigin, GatewayStatus, MemberState,
         RolloutPhase,
@@ -119,6 +119,10 @@ fn pending_elsewhere(state: &State, name: &GatewayName, desired: &Desired) -> Op
     }
     let rollout = state.rollouts.get(newest)?;
     let member = rollout.members.get(name)?;
+    if let (RolloutPhase::Running, Some(question)) = (rollout.phase, asked(state, name, member)) {
+        let message = format!("{question}: millctl gateway confirm {name} -m WHY");
+        return Some(says("Waiting", "AsksForConfirmation", message));
+    }
     (member.state == MemberState::Pending).then(|| match rollout.phase {
         RolloutPhase::Running => {
             says("Pending", "WaitsForStage", format!("waits for its turn in {newest}"))
@@ -171,6 +175,10 @@ pub(super) fn gateway_status(state: &State, name: &GatewayName) -> Value {
         .collect();
     let facts = status.written_facts();
     let last = status.history.back();
+    let question = newest_of(state, name)
+        .filter(|(rollout, _)| rollout.phase == RolloutPhase::Running)
+        .and_then(|(_, member)| Some((member, asked(state, name, member)?)))
+        .map(|(member, text)| json!({"text": text, "manifest": member.manifest}));
     json!({
         "state": word, "reason": reason, "message": message,
         "connection": connection_json(state, written(&status)),
@@ -181,6 +189,8 @@ pub(super) fn gateway_status(state: &State, name: &GatewayName) -> Value {
         "members": members,
         "backup": status.backup.as_ref().map(value),
         "paused": status.paused.as_ref().map(value),
+        "question": question,
+        "confirmed": status.confirmed.as_ref().map(value),
         "desired": desired,
         "attempted": last.map(|a| json!({
             "commit": a.commit, "generation": a.generation, "attempt": a.attempt,

@@ -35,6 +35,11 @@ pub(super) async fn action(
         "sync" => Ok(GatewayAction::Sync),
         "pause" => Ok(GatewayAction::Pause),
         "resume" => Ok(GatewayAction::Resume),
+        "confirm" => {
+            let manifest =
+                to.parse().map_err(|_| invalid("confirm needs the digest of a manifest"))?;
+            Ok(GatewayAction::Confirm { manifest })
+        }
         "rollback" => {
             let state = shared.consensus.state().state;
             match commit_of(&state, gateway, &to) {
