@@ -149,18 +149,6 @@ fn scans() -> Vec<Trial> {
 fn verifications() -> Vec<Trial> {
     let module =
         |state| json!({"do": "module", "id": "com.inductiveautomation.reporting", "state": state});
-    let page = |name, status, body, says| {
-        with(
-            &probing(PAGE, ""),
-            trial(name, vec![webdev(status, body)], ends("rolledBack", &["probe_failed"], says)),
-        )
-    };
-    let nobody = |more: &str, expect| {
-        with(
-            &probing("http://127.0.0.1:1/", more),
-            trial("nobody answers the probe", vec![], expect),
-        )
-    };
     vec![
         trial(
             "503 for a while",
@@ -202,6 +190,23 @@ fn verifications() -> Vec<Trial> {
             vec![fault("GET", "logs", None, status(503))],
             notices("health_unknown", "the gateway's log cannot be read"),
         ),
+    ]
+}
+
+fn probes() -> Vec<Trial> {
+    let page = |name, status, body, says| {
+        with(
+            &probing(PAGE, ""),
+            trial(name, vec![webdev(status, body)], ends("rolledBack", &["probe_failed"], says)),
+        )
+    };
+    let nobody = |more: &str, expect| {
+        with(
+            &probing("http://127.0.0.1:1/", more),
+            trial("nobody answers the probe", vec![], expect),
+        )
+    };
+    vec![
         page(
             "a probe answers 500",
             500,
@@ -223,6 +228,11 @@ fn verifications() -> Vec<Trial> {
             ", onUnknown: restore",
             ends("rolledBack", &["health_unknown"], "could not be looked at"),
         ),
+    ]
+}
+
+fn preflights() -> Vec<Trial> {
+    vec![
         from_the_start(with(
             &format!("{VERIFY}  sessions: {{designer: {{policy: fail}}}}\n"),
             trial(
@@ -321,7 +331,10 @@ async fn scans_that_lie_fail_or_are_cut() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_is_not_well_afterwards_or_cannot_be_asked() -> anyhow::Result<()> {
-    try_all(verifications()).await
+    let mut trials = verifications();
+    trials.extend(probes());
+    trials.extend(preflights());
+    try_all(trials).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
