@@ -369,6 +369,39 @@ mod tests {
         assert_eq!(case_collisions(paths.iter()).len(), 2);
     }
 
+    const FORBIDDEN: [&str; 14] = [
+        "db/config.idb",
+        "metricsdb/x",
+        "keystore/ssl.pfx",
+        "certificates/x",
+        "logs/wrapper.log",
+        "config/local/x",
+        "config/resources/local/ignition/a/config.json",
+        "config/resources/core/config-mode.json",
+        "config/resources/core/ignition/tag-definition/System/x",
+        "config/resources/core/ignition/gateway-network-incoming/x",
+        "config/resources/core/ignition/local-system-properties/config.json",
+        "projects/p/.git/config",
+        "projects/p/x/valueStore.idb",
+        "projects/p/.resources/x",
+    ];
+    /// Put before and after one segment: what a file system may drop, or a walk may resolve.
+    const TRICKS: [(&str, &str); 13] = [
+        ("", ""),
+        ("", "."),
+        ("", " "),
+        ("", ".."),
+        ("./", ""),
+        ("../data/", ""),
+        ("/", ""),
+        ("x/../", ""),
+        ("", "/."),
+        ("", "\\"),
+        ("", "::$DATA"),
+        ("\\\\?\\", ""),
+        ("", "\u{0}"),
+    ];
+
     proptest! {
         #[test]
         fn no_spelling_of_a_forbidden_path_passes(upper in proptest::collection::vec(any::<bool>(), 13)) {
@@ -376,6 +409,28 @@ mod tests {
                 .map(|(c, up)| if up { c.to_ascii_uppercase() } else { c }).collect();
             let path = ManagedPath::parse(&format!("{text}x")).unwrap();
             prop_assert!(never_touch(&path).is_some());
+        }
+
+        #[test]
+        fn no_trick_leads_to_a_forbidden_path(
+            which in 0..FORBIDDEN.len(),
+            flips in proptest::collection::vec(any::<bool>(), 80),
+            decomposed in any::<bool>(),
+            trick in 0..TRICKS.len(),
+            at in 0..8_usize,
+        ) {
+            let spelled: String = FORBIDDEN[which].chars().zip(flips.iter().cycle())
+                .map(|(c, flip)| if *flip { c.to_ascii_uppercase() } else { c }).collect();
+            // The sign of Kelvin is a capital k to every platform that folds case.
+            let spelled = if decomposed { spelled.nfd().collect() } else { spelled.replace('K', "\u{212a}") };
+            let mut segments: Vec<String> = spelled.split('/').map(str::to_owned).collect();
+            let place = at % segments.len();
+            let (before, after) = TRICKS[trick];
+            segments[place] = format!("{before}{}{after}", segments[place]);
+            let text = segments.join("/");
+            if let Ok(path) = ManagedPath::parse(&text) {
+                prop_assert!(never_touch(&path).is_some(), "{text}");
+            }
         }
 
         #[test]

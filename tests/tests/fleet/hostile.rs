@@ -1,19 +1,19 @@
 //! A gateway and a disk that do wrong, one trial after the other: answers that lie, are cut or come
-//! too early, probes that fail, files that are held, folders that may not be written, Ignition 8.1.
+//! too early, probes that fail, files that are held, folders that may not be written.
 //! Each trial says how the change ends, with which failure, and which files are there then.
 
 use std::time::{Duration, SystemTime};
 
-use gateway_sim::{Command, Kind, SimConfig};
-use playground::plant::{NAME, Settings, project, resource};
+use gateway_sim::{Command, Kind};
+use playground::plant::Settings;
 use serde_json::{Value, json};
 
 use super::safe_apply::{Case, VIEW, kinds, noticed};
 
 /// Reached only when something is wrong.
 const PATIENCE: Duration = Duration::from_mins(1);
-const BASE: &str = "  snapshots: {minFreeBytes: 0}\n";
-const VERIFY: &str = "  verify: {settle: 50ms}\n";
+pub(super) const BASE: &str = "  snapshots: {minFreeBytes: 0}\n";
+pub(super) const VERIFY: &str = "  verify: {settle: 50ms}\n";
 
 /// One trial.
 struct Trial {
@@ -149,18 +149,6 @@ fn scans() -> Vec<Trial> {
 fn verifications() -> Vec<Trial> {
     let module =
         |state| json!({"do": "module", "id": "com.inductiveautomation.reporting", "state": state});
-    let page = |name, status, body, says| {
-        with(
-            &probing(PAGE, ""),
-            trial(name, vec![webdev(status, body)], ends("rolledBack", &["probe_failed"], says)),
-        )
-    };
-    let nobody = |more: &str, expect| {
-        with(
-            &probing("http://127.0.0.1:1/", more),
-            trial("nobody answers the probe", vec![], expect),
-        )
-    };
     vec![
         trial(
             "503 for a while",
@@ -202,6 +190,23 @@ fn verifications() -> Vec<Trial> {
             vec![fault("GET", "logs", None, status(503))],
             notices("health_unknown", "the gateway's log cannot be read"),
         ),
+    ]
+}
+
+fn probes() -> Vec<Trial> {
+    let page = |name, status, body, says| {
+        with(
+            &probing(PAGE, ""),
+            trial(name, vec![webdev(status, body)], ends("rolledBack", &["probe_failed"], says)),
+        )
+    };
+    let nobody = |more: &str, expect| {
+        with(
+            &probing("http://127.0.0.1:1/", more),
+            trial("nobody answers the probe", vec![], expect),
+        )
+    };
+    vec![
         page(
             "a probe answers 500",
             500,
@@ -223,6 +228,11 @@ fn verifications() -> Vec<Trial> {
             ", onUnknown: restore",
             ends("rolledBack", &["health_unknown"], "could not be looked at"),
         ),
+    ]
+}
+
+fn preflights() -> Vec<Trial> {
+    vec![
         from_the_start(with(
             &format!("{VERIFY}  sessions: {{designer: {{policy: fail}}}}\n"),
             trial(
@@ -242,7 +252,7 @@ fn verifications() -> Vec<Trial> {
     ]
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     let mut settings = Settings { profile: format!("{BASE}{VERIFY}"), ..Settings::default() };
     settings.agent = settings.agent.replace("wait = \"5s\"", "wait = \"2s\"");
     settings.agent = settings.agent.replace("scan_timeout = \"5s\"", "scan_timeout = \"3s\"");
@@ -321,7 +331,10 @@ async fn scans_that_lie_fail_or_are_cut() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_is_not_well_afterwards_or_cannot_be_asked() -> anyhow::Result<()> {
-    try_all(verifications()).await
+    let mut trials = verifications();
+    trials.extend(probes());
+    trials.extend(preflights());
+    try_all(trials).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -364,62 +377,4 @@ async fn a_held_file_and_a_folder_without_rights() -> anyhow::Result<()> {
     case.sim(json!({"do": "letGo"})).await?;
     case.change("applied").await?;
     case.runs(5)
-}
-
-fn old(config: &mut SimConfig) {
-    *config = SimConfig::v81(config.data_dir.clone(), NAME);
-    // The platform's 300 s would be too long for a test.
-    config.knobs.scan.automatic_ms = 200;
-}
-
-fn old_settings(sim: fn(&mut SimConfig)) -> Settings {
-    let mut settings = settings();
-    settings.sim = sim;
-    settings.agent.push_str("own_scan_period = \"1s\"\n");
-    settings.profile.push_str("  sessions: {designer: {policy: proceed}}\n");
-    settings
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn ignition_8_1_scans_by_itself_and_takes_projects_only() -> anyhow::Result<()> {
-    let mut case = Case::of(old_settings(old)).await?;
-    let attempt = case.change("applied").await?;
-    assert!(noticed(&attempt, "sessions_unknown"), "{attempt:#}");
-    case.runs(2)?;
-    assert_eq!(case.plant.sim.counters().locks, 0, "there is no lock");
-
-    // Its configuration is a database.
-    let mut files = project("line", &[("main", "text 2")]);
-    files.extend(resource("config/db", "config.json", "{}"));
-    let commit = case.plant.commit(&files)?;
-    let attempt = case.plant.bring(&commit, "failed").await?;
-    assert_eq!(kinds(&attempt), ["never_touch"], "{attempt:#}");
-    let message = attempt["failures"][0]["message"].as_str().unwrap_or_default();
-    assert_eq!(
-        message,
-        "Ignition 8.1 keeps its configuration in a database: only projects/ can be mapped"
-    );
-
-    // Nobody knows who has a Designer open: that counts as somebody.
-    case.plant.set_profile(&format!("{BASE}{VERIFY}  sessions: {{designer: {{policy: fail}}}}\n"));
-    let attempt = case.change("failed").await?;
-    assert_eq!(kinds(&attempt), ["sessions_unknown"], "{attempt:#}");
-    case.runs(2)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn ignition_8_1_with_the_scan_module_is_scanned_on_request() -> anyhow::Result<()> {
-    let mut settings = old_settings(|config| {
-        old(config);
-        config.scan_module = true;
-        config.knobs.scan.automatic_ms = 0;
-    });
-    settings.agent = settings.agent.replace("own_scan_period = \"1s\"", "own_scan_period = \"5m\"");
-    let mut case = Case::of(settings).await?;
-    let before = case.plant.sim.scans().len();
-    let attempt = case.change("applied").await?;
-    case.runs(2)?;
-    assert_eq!(case.plant.sim.scans().len(), before + 1, "one scan per change");
-    assert!(attempt["durationMs"].as_u64() < Some(60_000), "it waited for the gateway's own scan");
-    Ok(())
 }

@@ -10,6 +10,7 @@ mod e2e;
 mod fault_sweep;
 mod full_disk;
 mod hostile;
+mod ignition_8_1;
 mod objects;
 mod operators;
 mod pairs;

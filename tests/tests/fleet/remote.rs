@@ -160,6 +160,12 @@ async fn snapshots(plant: &Plant) -> anyhow::Result<Vec<Value>> {
     Ok(status["snapshots"].as_array().cloned().unwrap_or_default())
 }
 
+fn no_secret_is_told(plant: &Plant) -> anyhow::Result<()> {
+    let log = std::fs::read_to_string(plant.agent_dir.join("agent.log"))?;
+    assert!(!log.contains("secret-of-the-store"), "a credential is in the log");
+    Ok(())
+}
+
 async fn a_store_keeps_what_the_agent_lost(store: Store<'_>) -> anyhow::Result<()> {
     build_programs()?;
     let dir = tempfile::tempdir()?;
@@ -229,9 +235,7 @@ async fn a_store_keeps_what_the_agent_lost(store: Store<'_>) -> anyhow::Result<(
         .await?;
     assert_eq!(status["history"][0]["result"], "applied", "{:#}", status["history"][0]);
     assert_eq!(tree(&plant)?, first, "the files of the snapshot");
-    let log = std::fs::read_to_string(plant.agent_dir.join("agent.log"))?;
-    assert!(!log.contains("secret-of-the-store"), "a credential is in the log");
-    Ok(())
+    no_secret_is_told(&plant)
 }
 
 #[tokio::test(flavor = "multi_thread")]

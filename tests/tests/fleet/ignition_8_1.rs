@@ -1,0 +1,67 @@
+//! Ignition 8.1: projects only, no REST, scanned by itself or through the scan module.
+
+use gateway_sim::SimConfig;
+use playground::plant::{NAME, Settings, project, resource};
+
+use super::{
+    hostile::{BASE, VERIFY, settings},
+    safe_apply::{Case, kinds, noticed},
+};
+
+fn old(config: &mut SimConfig) {
+    *config = SimConfig::v81(config.data_dir.clone(), NAME);
+    // The platform's 300 s would be too long for a test.
+    config.knobs.scan.automatic_ms = 200;
+}
+
+fn old_settings(sim: fn(&mut SimConfig)) -> Settings {
+    let mut settings = settings();
+    settings.sim = sim;
+    settings.agent.push_str("own_scan_period = \"1s\"\n");
+    settings.profile.push_str("  sessions: {designer: {policy: proceed}}\n");
+    settings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ignition_8_1_scans_by_itself_and_takes_projects_only() -> anyhow::Result<()> {
+    let mut case = Case::of(old_settings(old)).await?;
+    let attempt = case.change("applied").await?;
+    assert!(noticed(&attempt, "sessions_unknown"), "{attempt:#}");
+    case.runs(2)?;
+    assert_eq!(case.plant.sim.counters().locks, 0, "there is no lock");
+
+    // Its configuration is a database.
+    let mut files = project("line", &[("main", "text 2")]);
+    files.extend(resource("config/db", "config.json", "{}"));
+    let commit = case.plant.commit(&files)?;
+    let attempt = case.plant.bring(&commit, "failed").await?;
+    assert_eq!(kinds(&attempt), ["never_touch"], "{attempt:#}");
+    let message = attempt["failures"][0]["message"].as_str().unwrap_or_default();
+    assert_eq!(
+        message,
+        "Ignition 8.1 keeps its configuration in a database: only projects/ can be mapped"
+    );
+
+    // Nobody knows who has a Designer open: that counts as somebody.
+    case.plant.set_profile(&format!("{BASE}{VERIFY}  sessions: {{designer: {{policy: fail}}}}\n"));
+    let attempt = case.change("failed").await?;
+    assert_eq!(kinds(&attempt), ["sessions_unknown"], "{attempt:#}");
+    case.runs(2)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ignition_8_1_with_the_scan_module_is_scanned_on_request() -> anyhow::Result<()> {
+    let mut settings = old_settings(|config| {
+        old(config);
+        config.scan_module = true;
+        config.knobs.scan.automatic_ms = 0;
+    });
+    settings.agent = settings.agent.replace("own_scan_period = \"1s\"", "own_scan_period = \"5m\"");
+    let mut case = Case::of(settings).await?;
+    let before = case.plant.sim.scans().len();
+    let attempt = case.change("applied").await?;
+    case.runs(2)?;
+    assert_eq!(case.plant.sim.scans().len(), before + 1, "one scan per change");
+    assert!(attempt["durationMs"].as_u64() < Some(60_000), "it waited for the gateway's own scan");
+    Ok(())
+}
