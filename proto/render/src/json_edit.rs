@@ -64,6 +64,12 @@ pub enum EditFault {
         /// The path.
         path: String,
     },
+    /// The text would nest deeper than anything may.
+    #[error("{path}: the value would be nested more than {DEPTH_MAX} levels deep")]
+    Deep {
+        /// The path.
+        path: String,
+    },
     /// An index beyond the end of an array.
     #[error("{path} is beyond the end: the array has {len} items")]
     Index {
@@ -131,6 +137,9 @@ impl<'t> Editor<'t> {
         value: &Json,
         missing: Missing,
     ) -> Result<bool, EditFault> {
+        if path.segments().len() + value.depth() > DEPTH_MAX {
+            return Err(EditFault::Deep { path: path.to_string() });
+        }
         let document = Document::parse(&self.text)?;
         let (start, end, new) = match find(&document, path)? {
             Found::Node(node) => {

@@ -147,20 +147,21 @@ fn filled(
 /// A rule ready for use.
 #[derive(Debug)]
 struct Compiled {
-    files: Patterns,
+    files: Arc<Patterns>,
     set: Vec<(JsonPath, Json)>,
     jq: Option<Arc<Program>>,
     delete: Vec<JsonPath>,
     missing: Missing,
 }
 
-/// Compiled expressions by their text, shared between gateways.
+/// Compiled expressions and patterns by their text, shared between gateways.
 #[derive(Debug, Default)]
 pub struct Programs {
     by_text: BTreeMap<String, Arc<Program>>,
+    patterns: BTreeMap<String, Arc<Patterns>>,
 }
 
-/// Expressions kept; a fleet has a few.
+/// Expressions and patterns kept, each; a fleet has a few.
 const PROGRAMS_MAX: usize = 1024;
 
 impl Programs {
@@ -174,6 +175,19 @@ impl Programs {
         }
         self.by_text.insert(code.to_owned(), Arc::clone(&program));
         Ok(program)
+    }
+
+    /// A pattern; compiling one costs more than all else that a gateway without new files does.
+    fn pattern(&mut self, text: &String) -> Result<Arc<Patterns>, InvalidPattern> {
+        if let Some(pattern) = self.patterns.get(text) {
+            return Ok(Arc::clone(pattern));
+        }
+        let pattern = Arc::new(Patterns::compile(std::slice::from_ref(text))?);
+        if self.patterns.len() >= PROGRAMS_MAX {
+            self.patterns.clear();
+        }
+        self.patterns.insert(text.clone(), Arc::clone(&pattern));
+        Ok(pattern)
     }
 }
 
@@ -252,7 +266,7 @@ fn one(rule: &Rule, programs: &mut Programs) -> Result<Compiled, RuleFault> {
         set.push((path, value));
     }
     Ok(Compiled {
-        files: Patterns::compile(std::slice::from_ref(&rule.files))?,
+        files: programs.pattern(&rule.files)?,
         set,
         jq: rule.jq.as_deref().map(|code| programs.get(code)).transpose()?,
         delete: rule.delete.iter().map(|path| path.parse()).collect::<Result<_, PathFault>>()?,

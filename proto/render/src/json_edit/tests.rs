@@ -39,6 +39,18 @@ fn a_set_changes_its_own_bytes_only() {
 }
 
 #[test]
+fn nothing_is_made_that_could_not_be_read_again() {
+    let deep = |levels: usize| ".a".repeat(levels);
+    let made = set("{}", &deep(DEPTH_MAX), &Json::Null, Missing::Create).unwrap();
+    assert!(Document::parse(&made).is_ok());
+    for (levels, value) in [(DEPTH_MAX + 1, Json::Null), (DEPTH_MAX, Json::Array(vec![Json::Null]))]
+    {
+        let fault = set("{}", &deep(levels), &value, Missing::Create).unwrap_err();
+        assert!(matches!(fault, EditFault::Deep { .. }), "{fault}");
+    }
+}
+
+#[test]
 fn an_equal_value_changes_nothing() {
     let mut editor = Editor::new(CONFIG).unwrap();
     assert!(!editor.set(&path(".a.\"x y\""), &text("p = q"), Missing::Fail).unwrap());

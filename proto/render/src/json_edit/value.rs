@@ -20,6 +20,19 @@ pub enum Json {
     Object(Vec<(String, Json)>),
 }
 
+impl Json {
+    /// Levels below this value: none for a scalar.
+    pub(super) fn depth(&self) -> usize {
+        match self {
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => 0,
+            Json::Array(items) => items.iter().map(Json::depth).max().map_or(0, |deep| deep + 1),
+            Json::Object(members) => {
+                members.iter().map(|(_, value)| value.depth()).max().map_or(0, |deep| deep + 1)
+            }
+        }
+    }
+}
+
 impl From<&serde_json::Value> for Json {
     fn from(value: &serde_json::Value) -> Self {
         use serde_json::Value;
