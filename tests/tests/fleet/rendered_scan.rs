@@ -14,7 +14,7 @@ use anyhow::Context;
 use gateway_sim::{ScanRecord, Sim, SimConfig};
 use millwright_model::{
     digest::{Digest, GitId},
-    resource::Create,
+    resource::{Create, Limits, MaxDelete, Signatures},
 };
 use millwright_render::{
     json_edit::{Document, Kind},
@@ -30,7 +30,7 @@ const CHOSEN: usize = 100;
 /// A fixed seed: a failure can be looked at again.
 const SEED: u64 = 100;
 /// What decides whether a scan ended.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A work tree as a commit.
 struct Folder {
@@ -109,7 +109,9 @@ fn candidates(folder: &Folder, mapping: &RenderMapping) -> anyhow::Result<Vec<St
     let mut found = Vec::new();
     for file in listed.iter() {
         let Some((dir, name)) = file.relative.rsplit_once('/') else { continue };
-        let fits = name.ends_with(".json") && name != "resource.json" && signed.contains(dir);
+        let fits = Path::new(name).extension().is_some_and(|it| it == "json")
+            && name != "resource.json"
+            && signed.contains(dir);
         if !fits || !file.relative.chars().all(plain) {
             continue;
         }
@@ -138,9 +140,9 @@ fn spec(mapping: RenderMapping, files: &[String]) -> anyhow::Result<RenderSpec> 
         exclude_patterns: Vec::new(),
         allow: Vec::new(),
         normalize: files.iter().map(rule).collect(),
-        signatures: Default::default(),
-        limits: Default::default(),
-        max_delete: Default::default(),
+        signatures: Signatures::default(),
+        limits: Limits::default(),
+        max_delete: MaxDelete::default(),
         vars: None,
     })
 }

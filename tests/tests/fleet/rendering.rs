@@ -185,7 +185,7 @@ async fn two_gateways_of_one_directory_differ_in_their_names_alone() -> anyhow::
     assert_eq!(lines.len(), 4, "{signed}");
     assert!(lines[..2].iter().all(|line| line.starts_with("\"systemName\"")), "{lines:?}");
     let signature = |line: &&str| line.starts_with("\"lastModificationSignature\"");
-    assert!(lines[2..].iter().all(|line| signature(&line)), "{lines:?}");
+    assert!(lines[2..].iter().all(signature), "{lines:?}");
     assert_eq!(signed["files"][0]["masked"], json!([".password"]));
     assert!(!signed.to_string().contains("hunter2"));
     // A gateway does not differ from itself; what was never applied is nothing.
