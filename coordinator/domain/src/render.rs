@@ -15,7 +15,7 @@ pub use millwright_render::{
 use crate::{
     State,
     rollout::owner,
-    state::{DesiredOrigin, Release},
+    state::{AttemptResult, DesiredOrigin, Release},
 };
 
 /// Why nobody can say which files a gateway would get.
@@ -117,6 +117,17 @@ pub fn running(state: &State, gateway: &GatewayName) -> Result<Option<Running>, 
         candidates.push(now.spec);
     }
     Ok(Some(Running { candidates, manifest: applied.manifest, reference: reference.to_owned() }))
+}
+
+/// What a gateway is told and may yet have: `None` once it has said that it stays with what it had.
+pub fn told<'s>(state: &'s State, gateway: &GatewayName) -> Option<&'s RenderSpec> {
+    let desired = state.desired.get(gateway)?;
+    let last = state.status.get(gateway).and_then(|status| status.history.back());
+    let refused = last.is_some_and(|last| {
+        (last.generation, last.attempt) >= (desired.generation, desired.attempt)
+            && matches!(last.result, AttemptResult::Failed | AttemptResult::RolledBack)
+    });
+    (!refused).then_some(&desired.render)
 }
 
 /// The spec of a gateway that follows a fleet at a release.

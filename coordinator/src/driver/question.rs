@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use millwright_coordinator_domain::{State, render::running};
+use millwright_coordinator_domain::{
+    State,
+    render::{running, told},
+};
 use millwright_model::{id::GatewayName, manifest::Manifest};
 use millwright_render::{
     render::{Excess, excess},
@@ -36,8 +39,8 @@ pub(super) async fn of(
 async fn had(shared: &Shared, state: &State, gateway: &GatewayName) -> Vec<Arc<Manifest>> {
     let mut all = Vec::new();
     let running = running(state, gateway).ok().flatten();
-    let told = state.assignment(gateway).map(|desired| desired.render.clone());
-    let specs = running.iter().flat_map(|running| &running.candidates).chain(&told);
+    let told = told(state, gateway);
+    let specs = running.iter().flat_map(|running| &running.candidates).chain(told);
     for spec in specs {
         match source::ensure(shared, state, spec).await {
             Ok(manifest) if all.contains(&manifest) => {}
