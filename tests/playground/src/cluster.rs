@@ -92,7 +92,10 @@ impl Node {
             }
             if Instant::now() >= deadline {
                 let log = std::fs::read_to_string(self.dir.join("log.txt")).unwrap_or_default();
-                let tail: Vec<&str> = log.lines().rev().take(5).collect();
+                // A stack trace would hide what it is about.
+                let (said, _) = log.split_once("Stack backtrace:").unwrap_or((&log, ""));
+                let mut tail: Vec<&str> = said.lines().rev().take(5).collect();
+                tail.reverse();
                 bail!("{} is not ready; its log ends with:\n{}", self.name, tail.join("\n"));
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -2,9 +2,11 @@
 //! standard input closes, which happens even if we are killed.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, bail};
@@ -133,17 +135,21 @@ fn cargo(args: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A port that is free now on loopback. Not one that the system gives to outgoing connections: such a
+/// A port that is free now on loopback, and that nobody in this process was given before: whoever gets
+/// it listens later. Not one that the system gives to outgoing connections: such a
 /// connection could take it while a program that is killed and started again does not listen.
 pub fn free_port() -> anyhow::Result<u16> {
     for _ in 0..100 {
         let port = rand::random_range(PORTS);
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() && given.insert(port) {
             return Ok(port);
         }
     }
     bail!("no port between {} and {} is free", PORTS.start(), PORTS.end());
 }
+
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// Below the range of outgoing connections on Linux (32768 to 60999) and above what services use.
 const PORTS: std::ops::RangeInclusive<u16> = 15_000..=32_000;
