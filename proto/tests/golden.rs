@@ -57,6 +57,7 @@ const TYPES: &[(&str, Recode)] = types! {
         "HeartbeatAck" => agent::HeartbeatAck,
         "ReportAck" => agent::ReportAck,
         "Drain" => agent::Drain,
+        "Peer" => agent::Peer,
         "GetManifestRequest" => agent::GetManifestRequest,
         "ManifestPart" => agent::ManifestPart,
         "FetchRequest" => agent::FetchRequest,
