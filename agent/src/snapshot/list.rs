@@ -53,6 +53,10 @@ impl List {
         infos
     }
 
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.infos.contains_key(id)
+    }
+
     pub(super) fn put(&mut self, snapshot: &Snapshot) -> Done<()> {
         let path = self.file(&snapshot.info.id);
         let bytes = encode(snapshot).map_err(failed("write", &path))?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use millwright_model::{
     digest::{Digest, GitId},
-    facts::SnapshotInfo,
+    facts::{SnapshotInfo, snapshot_id},
     path::ManagedPath,
     time::Timestamp,
 };
@@ -75,7 +75,7 @@ impl Store {
             });
         }
         let info = SnapshotInfo {
-            id: self.fresh_id(wanted.now),
+            id: snapshot_id(wanted.now, |id| self.list.has(id)),
             taken_at: wanted.now,
             commit: wanted.commit,
             files: u32::try_from(files.len()).unwrap_or(u32::MAX),
@@ -90,20 +90,6 @@ impl Store {
         let roots = wanted.roots.to_vec();
         self.list.put(&Snapshot { info: info.clone(), roots, files, manifest: wanted.manifest })?;
         Ok(info)
-    }
-
-    /// Sorts by time and reads as one; a second one within the same second gets a number.
-    fn fresh_id(&self, now: Timestamp) -> String {
-        let stem: String =
-            now.to_string().chars().filter(char::is_ascii_alphanumeric).collect::<String>();
-        let taken = |id: &str| self.list.infos().iter().any(|info| info.id == id);
-        let mut id = stem.to_lowercase();
-        let mut number = 1;
-        while taken(&id) {
-            number += 1;
-            id = format!("{}-{number}", stem.to_lowercase());
-        }
-        id
     }
 
     fn guard_space(&self, wanted: &Wanted<'_>, missing: u64) -> Done<()> {

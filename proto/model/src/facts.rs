@@ -61,6 +61,31 @@ pub struct SnapshotInfo {
     pub cause: String,
 }
 
+/// The id of a snapshot taken at this moment: sorts by time and reads as one. A second one within the
+/// same second gets a number.
+pub fn snapshot_id(taken_at: Timestamp, is_taken: impl Fn(&str) -> bool) -> String {
+    let text = taken_at.to_string();
+    let stem: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
+    let stem = stem.to_lowercase();
+    let mut id = stem.clone();
+    let mut number = 1_u32;
+    while is_taken(&id) {
+        number += 1;
+        id = format!("{stem}-{number}");
+    }
+    id
+}
+
+/// Whether [`snapshot_id`] may have made this text.
+pub fn is_snapshot_id(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    let (stem, number) = text.split_once('-').unwrap_or((text, "2"));
+    let Some((day, time)) = stem.strip_suffix('z').and_then(|stem| stem.split_once('t')) else {
+        return false;
+    };
+    day.len() == 8 && time.len() == 6 && digits(day) && digits(time) && digits(number)
+}
+
 /// A managed file that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -126,4 +151,25 @@ pub struct GatewayFacts {
     pub drift: Drift,
     /// Snapshots, newest first.
     pub snapshots: Vec<SnapshotInfo>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_snapshots_are_told_from_other_words() {
+        let moment = Timestamp(1_790_000_000_123);
+        let first = snapshot_id(moment, |_| false);
+        let second = snapshot_id(moment, |id| id == first);
+        let third = snapshot_id(moment, |id| id == first || id == second);
+        assert_eq!(second, format!("{first}-2"));
+        assert_eq!(third, format!("{first}-3"));
+        for id in [first, second, third] {
+            assert!(is_snapshot_id(&id), "{id}");
+        }
+        for other in ["", "tz", "main", "20261012t143413z-", "20261012t143413z-x", "2026t14z"] {
+            assert!(!is_snapshot_id(other), "{other}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use millwright_coordinator_domain::{
 };
 use millwright_model::{
     digest::GitId,
+    facts::is_snapshot_id,
     id::{GatewayName, Member},
     instruction::InstructionKind,
     time::Span,
@@ -91,10 +92,9 @@ async fn to_commit(
 
 /// A snapshot that the agent has told of; one that only a remote store has is not refused.
 fn known_snapshot(state: &State, gateway: &GatewayName, id: &str) -> Result<(), Status> {
-    let shape = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     let told = state.gateway_status(gateway).map(|s| s.written_facts().snapshots);
     let known = told.unwrap_or_default().iter().any(|info| info.id == id);
-    if id.is_empty() || known || (shape && id.contains('t') && id.ends_with('z')) {
+    if id.is_empty() || known || is_snapshot_id(id) {
         return Ok(());
     }
     Err(invalid(format!(
