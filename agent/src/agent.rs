@@ -11,8 +11,9 @@ use anyhow::{Context, bail};
 use millwright_agent_domain::journal::Record;
 use millwright_certs::{identity::Identity, store::CredentialStore};
 use millwright_model::{
-    facts::{Drift, GatewayFacts},
+    facts::{Drift, GatewayFacts, SnapshotInfo},
     policy::Policies,
+    report::Step,
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -48,6 +49,7 @@ pub struct Agent {
     runner: Runner,
     facts: watch::Sender<GatewayFacts>,
     drift: watch::Receiver<Drift>,
+    snapshots: watch::Receiver<()>,
 }
 
 impl Agent {
@@ -70,6 +72,7 @@ impl Agent {
             applied: state.manifest()?.map(Arc::new),
             seen: None,
         };
+        let snapshots = local.store.changes();
         let (policies, policies_seen) = watch::channel(Policies::default());
         let (peer, peer_seen) = watch::channel(String::new());
         let tools = Tools {
@@ -96,6 +99,7 @@ impl Agent {
             peer,
             watcher,
             drift_seen,
+            snapshots,
         })
         .await
     }
@@ -112,6 +116,7 @@ impl Agent {
             peer,
             watcher,
             drift_seen,
+            snapshots,
         } = parts;
         let (assignment_tx, assignment) = watch::channel(None);
         let (reports, reports_seen) = watch::channel(tools.state.reports()?);
@@ -145,7 +150,8 @@ impl Agent {
             drift: watcher,
             done: VecDeque::new(),
         };
-        Ok(Self { store, identity_dir, connection, wires, runner, facts, drift: drift_seen })
+        let drift = drift_seen;
+        Ok(Self { store, identity_dir, connection, wires, runner, facts, drift, snapshots })
     }
 
     /// Starts its tasks; the runner's end is the agent's.
@@ -154,7 +160,7 @@ impl Agent {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> JoinHandle<anyhow::Result<()>> {
-        let Self { store, identity_dir, connection, wires, runner, facts, drift } = self;
+        let Self { store, identity_dir, connection, wires, runner, facts, drift, snapshots } = self;
         let tools = Arc::new(runner.tools.clone());
         tasks.spawn(connection.run(wires, stop.child_token()));
         tasks.spawn(connect::keep_renewed(
@@ -163,7 +169,7 @@ impl Agent {
             tools.config.coordinators.clone(),
             stop.clone(),
         ));
-        tasks.spawn(watch_facts(tools, facts, drift, stop.clone()));
+        tasks.spawn(watch_facts(tools, facts, drift, snapshots, stop.clone()));
         tasks.spawn(runner.run(stop.clone()))
     }
 }
@@ -179,37 +185,55 @@ struct Parts {
     peer: watch::Sender<String>,
     watcher: Watcher,
     drift_seen: watch::Receiver<Drift>,
+    snapshots: watch::Receiver<()>,
 }
 
 async fn look(tools: &Tools, drift: &watch::Receiver<Drift>) -> GatewayFacts {
     let mut facts = tools.gateway.facts(tools.now()).await;
     facts.drift = drift.borrow().clone();
-    let known = tools
-        .on_disk(millwright_model::report::Step::Report, |_, local| Ok(local.store.infos()))
-        .await;
-    facts.snapshots = known.unwrap_or_default();
-    facts.snapshots.truncate(SNAPSHOTS_TOLD);
+    facts.snapshots = kept_snapshots(tools).await;
     facts
 }
 
-/// Looks at the gateway from time to time, and at once when drift or snapshots change; tells only
-/// what changed.
+async fn kept_snapshots(tools: &Tools) -> Vec<SnapshotInfo> {
+    let known = tools.on_disk(Step::Report, |_, local| Ok(local.store.infos())).await;
+    let mut snapshots = known.unwrap_or_default();
+    snapshots.truncate(SNAPSHOTS_TOLD);
+    snapshots
+}
+
+/// Looks at the gateway from time to time, and at once when drift changes; tells only what changed. A
+/// change of snapshots is no reason to ask the gateway.
 async fn watch_facts(
     tools: Arc<Tools>,
     facts: watch::Sender<GatewayFacts>,
     mut drift: watch::Receiver<Drift>,
+    mut snapshots: watch::Receiver<()>,
     stop: CancellationToken,
 ) {
+    let mut whole = true;
     loop {
-        let seen = look(&tools, &drift).await;
+        let seen = if whole {
+            look(&tools, &drift).await
+        } else {
+            let snapshots = kept_snapshots(&tools).await;
+            GatewayFacts { snapshots, ..facts.borrow().clone() }
+        };
         facts.send_if_modified(|known| {
             let changed = *known != seen;
             *known = seen;
             changed
         });
         tokio::select! {
-            () = tokio::time::sleep(Duration::from(tools.config.gateway.facts_poll)) => {}
-            changed = drift.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(Duration::from(tools.config.gateway.facts_poll)) => whole = true,
+            changed = drift.changed() => match changed {
+                Ok(()) => whole = true,
+                Err(_) => return,
+            },
+            changed = snapshots.changed() => match changed {
+                Ok(()) => whole = false,
+                Err(_) => return,
+            },
             () = stop.cancelled() => return,
         }
     }

@@ -16,9 +16,9 @@ use millwright_model::{
 };
 use millwright_proto::{
     agent::{
-        AgentMessage, Heartbeat, Hello, Received, RenewRequest, agent_message::Message as Out,
-        agent_service_client::AgentServiceClient, coordinator_message::Message as In,
-        enrolment_service_client::EnrolmentServiceClient,
+        AgentMessage, Heartbeat, Hello, Received, RenewRequest, ReportAck,
+        agent_message::Message as Out, agent_service_client::AgentServiceClient,
+        coordinator_message::Message as In, enrolment_service_client::EnrolmentServiceClient,
     },
     convert::answer_message,
 };
@@ -28,7 +28,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::state::Handled;
+use crate::state::{Handled, ReportId};
 
 /// Client of a coordinator.
 pub type AgentClient = AgentServiceClient<Channel>;
@@ -72,8 +72,8 @@ pub struct Wires {
     pub assignment: watch::Sender<Option<Assignment>>,
     /// Reports not acknowledged yet, from the runner; oldest first.
     pub reports: watch::Receiver<Vec<Report>>,
-    /// An acknowledged generation and attempt, to the runner.
-    pub acknowledged: mpsc::Sender<(u64, u32)>,
+    /// A report that a coordinator has, to the runner.
+    pub acknowledged: mpsc::Sender<ReportId>,
     /// Instructions, to the runner.
     pub instructions: mpsc::Sender<Instruction>,
     /// Answers, from the runner; those of a stream that broke are asked for again.
@@ -263,7 +263,8 @@ impl Connection {
                 let last = ack.phase != i32::from(millwright_proto::common::Phase::Running);
                 if last {
                     // The runner ends only with the process.
-                    let acknowledged = (ack.generation, ack.attempt);
+                    let ReportAck { generation, attempt, repair, phase: _ } = ack;
+                    let acknowledged = ReportId { generation, attempt, repair };
                     let _gone = wires.acknowledged.send(acknowledged).await;
                 }
                 Ok(())

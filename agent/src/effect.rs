@@ -175,8 +175,6 @@ pub struct Held {
 pub struct Work {
     /// What is wanted.
     pub assignment: Assignment,
-    /// Which try.
-    pub attempt: u32,
     /// How far it goes.
     pub mode: Mode,
     /// Which generation of Ignition.
@@ -197,10 +195,9 @@ pub struct Work {
 
 impl Work {
     /// Nothing known yet.
-    pub fn new(assignment: Assignment, attempt: u32, mode: Mode) -> Self {
+    pub fn new(assignment: Assignment, mode: Mode) -> Self {
         Self {
             assignment,
-            attempt,
             mode,
             version: Version::V83,
             manifest: None,

@@ -7,7 +7,10 @@ use anyhow::{Context, bail};
 use millwright_certs::{
     connect::Connector, key, store::CredentialStore, tls::pinned_client_config, token::JoinToken,
 };
-use millwright_proto::agent::{EnrolRequest, enrolment_service_client::EnrolmentServiceClient};
+use millwright_proto::{
+    agent::{EnrolRequest, enrolment_service_client::EnrolmentServiceClient},
+    hint,
+};
 use tonic::transport::Endpoint;
 
 use crate::config;
@@ -67,7 +70,7 @@ pub async fn buy(
                 continue;
             }
             // Another coordinator would say the same.
-            Err(status) => bail!("the cluster refused: {}", status.message()),
+            Err(status) => bail!("the cluster refused: {}", hint::told(&status)),
         };
         let store =
             CredentialStore::new(&answer.ca_pem, &answer.certificate_pem, &key.serialize_pem())?;

@@ -31,7 +31,7 @@ use crate::{
     fs::{self, Done},
     instruct,
     journal::Journal,
-    state::Handled,
+    state::{Handled, ReportId},
 };
 
 /// The runner of one agent.
@@ -54,7 +54,7 @@ pub struct Runner {
     /// Reports not acknowledged yet.
     pub reports: watch::Sender<Vec<Report>>,
     /// Acknowledged generations and attempts.
-    pub acknowledged: mpsc::Receiver<(u64, u32)>,
+    pub acknowledged: mpsc::Receiver<ReportId>,
     /// What has been handled.
     pub handled: watch::Sender<Handled>,
     /// Foreign changes, and the way to say that the tree is ours again.
@@ -82,8 +82,8 @@ impl Runner {
                         self.take(assignment).await?;
                     }
                 }
-                Some((generation, attempt)) = self.acknowledged.recv() => {
-                    self.acknowledge(generation, attempt)?;
+                Some(report) = self.acknowledged.recv() => {
+                    self.acknowledge(report)?;
                 }
                 Some(instruction) = self.instructions.recv() => self.instructed(instruction).await?,
                 event = self.drift.next(&self.tools) => self.drifted(event).await?,
@@ -120,18 +120,17 @@ impl Runner {
             ?mode,
             "applying"
         );
-        let attempt = assignment.attempt;
         let record = Record::Began {
             epoch: assignment.epoch,
             generation: assignment.generation,
-            attempt,
+            attempt: assignment.attempt,
             mode,
         };
         if mode == Mode::Apply {
             self.journal.append(&record)?;
         }
         let job = Job::begin(mode, assignment.policies.clone());
-        let mut work = Work::new(assignment, attempt, mode);
+        let mut work = Work::new(assignment, mode);
         self.finish(&mut work, job, began).await?;
         Ok(work)
     }
@@ -218,8 +217,7 @@ impl Runner {
     /// A backup only watches the pair bring it what the master has.
     async fn observe(&mut self, assignment: Assignment) -> anyhow::Result<()> {
         let began = Instant::now();
-        let attempt = assignment.attempt;
-        let mut work = Work::new(assignment, attempt, Mode::Apply);
+        let mut work = Work::new(assignment, Mode::Apply);
         let this = order(&work.assignment);
         let mut newest = self.assignment.clone();
         let newer = newest.wait_for(|newest| newest.as_ref().is_some_and(|n| order(n) > this));
@@ -258,7 +256,7 @@ impl Runner {
             (millwright_model::instruction::InstructionKind::DryRun, Some(assignment)) => {
                 let began = Instant::now();
                 let job = Job::begin(Mode::DryRun, assignment.policies.clone());
-                let mut work = Work::new(assignment, 1, Mode::DryRun);
+                let mut work = Work::new(assignment, Mode::DryRun);
                 let verdict = self.finish(&mut work, job, began).await?;
                 instruct::dry_run(&work, &verdict)
             }
@@ -288,20 +286,21 @@ impl Runner {
             return Ok(());
         }
         let Some(mut assignment) = self.assignment.borrow().clone() else { return Ok(()) };
+        // What is wanted and was not tried yet will put them back anyway.
         let handled = *self.handled.borrow();
-        if handled.generation != assignment.generation.0 {
+        if order(&assignment) > handled {
             return Ok(());
         }
-        assignment.attempt = handled.attempt + 1;
+        assignment.repair = handled.repair + 1;
         assignment.trigger = format!("drift of {count} files");
         tracing::info!(count, "putting drifted files back");
         self.tools.state.keep_in_hand(Some(&assignment))?;
         self.apply(assignment, Mode::Apply).await.map(drop)
     }
 
-    fn acknowledge(&mut self, generation: u64, attempt: u32) -> Done<()> {
+    fn acknowledge(&mut self, acknowledged: ReportId) -> Done<()> {
         let mut reports = self.reports.borrow().clone();
-        reports.retain(|report| (report.generation.0, report.attempt) != (generation, attempt));
+        reports.retain(|report| ReportId::of(report) != acknowledged);
         self.tools.state.keep_reports(&reports)?;
         self.reports.send_if_modified(|kept| {
             *kept = reports;
@@ -318,6 +317,7 @@ fn order(assignment: &Assignment) -> Handled {
         epoch: assignment.epoch.0,
         generation: assignment.generation.0,
         attempt: assignment.attempt,
+        repair: assignment.repair,
     }
 }
 

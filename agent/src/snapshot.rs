@@ -14,6 +14,7 @@ use millwright_model::{
     facts::SnapshotInfo,
     path::ManagedPath,
 };
+use tokio::sync::watch;
 
 use self::{blobs::Blobs, list::List};
 pub use self::{
@@ -70,6 +71,11 @@ impl Store {
     /// What is there, newest first.
     pub fn infos(&self) -> Vec<SnapshotInfo> {
         self.list.infos()
+    }
+
+    /// Wakes whoever waits when a snapshot comes, changes or goes.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.list.changes()
     }
 
     /// A snapshot with its files; `None` when there is none of that id.

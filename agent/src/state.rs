@@ -36,6 +36,28 @@ pub struct Handled {
     /// Which try of it.
     #[serde(default)]
     pub attempt: u32,
+    /// How often drifted files were put back after it.
+    #[serde(default)]
+    pub repair: u32,
+}
+
+/// What tells one report of this agent from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportId {
+    /// Version of the assignment.
+    pub generation: u64,
+    /// Which try of it.
+    pub attempt: u32,
+    /// Which repair after it.
+    pub repair: u32,
+}
+
+impl ReportId {
+    /// Of a report.
+    pub fn of(report: &Report) -> Self {
+        let Report { generation, attempt, repair, .. } = report;
+        Self { generation: generation.0, attempt: *attempt, repair: *repair }
+    }
 }
 
 /// The state folder.

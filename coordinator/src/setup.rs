@@ -21,13 +21,14 @@ use millwright_model::{
 };
 use millwright_proto::{
     agent::{EnrolRequest, enrolment_service_client::EnrolmentServiceClient},
+    hint,
     peer::GetClusterKeyRequest,
 };
 use serde::{Deserialize, Serialize};
 use tonic::transport::Endpoint;
 
 use crate::{
-    api::{enrol::CA_KEY_CONTEXT, status},
+    api::enrol::CA_KEY_CONTEXT,
     config::{self, Certificates, Listen},
     consensus::{Handle, Timing, types::Node},
     edge,
@@ -211,7 +212,7 @@ pub async fn join(place: &Place<'_>, token: &JoinToken, coordinator: &str) -> an
     let answer = EnrolmentServiceClient::new(channel)
         .enrol(request)
         .await
-        .map_err(|status| anyhow::anyhow!("the cluster refused: {}", status::told(&status)))?
+        .map_err(|status| anyhow::anyhow!("the cluster refused: {}", hint::told(&status)))?
         .into_inner();
     let store =
         CredentialStore::new(&answer.ca_pem, &answer.certificate_pem, &key.serialize_pem())?;

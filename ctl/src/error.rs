@@ -1,5 +1,6 @@
 //! What can go wrong, its exit code, and what to do next: one table.
 
+use millwright_proto::hint::hint_of;
 use tonic::{Code, Status};
 
 /// What kind of error.
@@ -142,8 +143,8 @@ impl From<Status> for Error {
             | Code::Internal
             | Code::DataLoss => Kind::Error,
         };
-        let hint = status.metadata().get("millwright-hint").and_then(|hint| hint.to_str().ok());
-        let hint = hint.map(str::to_owned).or_else(|| {
+        let hint = hint_of(&status).map(str::to_owned);
+        let hint = hint.or_else(|| {
             (status.code() == Code::Unimplemented)
                 .then(|| "the coordinators are older than this program: millctl version".to_owned())
         });

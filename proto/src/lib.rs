@@ -4,6 +4,7 @@
 
 pub mod codec;
 pub mod convert;
+pub mod hint;
 
 #[expect(clippy::pedantic, clippy::allow_attributes, unreachable_pub, reason = "generated code")]
 mod generated {

@@ -1,7 +1,7 @@
 //! Keeping what is there: a snapshot by policy, and in any case everything that the commit will
 //! replace or delete.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Instant};
 
 use millwright_agent_domain::{changes::Changes, job::Event};
 use millwright_model::{
@@ -98,11 +98,13 @@ pub fn take_now(
             .map(|root| ManagedPath::parse(root).expect("plain names are paths"))
             .collect(),
     };
+    let began = Instant::now();
     let seen = local.just_seen(tools.data_dir(), &outer)?;
     let wanted = Wanted {
         data_dir: tools.data_dir(),
         roots: &outer,
         now: tools.now(),
+        began,
         commit: tools.state.applied_commit()?,
         manifest: local.applied.as_ref().map(|manifest| manifest.digest()),
         cause: cause.to_owned(),

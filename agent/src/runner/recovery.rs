@@ -61,8 +61,7 @@ impl Runner {
     }
 
     fn recovered_work(&self, assignment: Assignment) -> anyhow::Result<Work> {
-        let attempt = assignment.attempt;
-        let mut work = Work::new(assignment, attempt, Mode::Apply);
+        let mut work = Work::new(assignment, Mode::Apply);
         work.recovered = true;
         if let Ok(plan) = Plan::load(&self.tools.state.plan_file()) {
             work.plan = plan;

@@ -6,7 +6,11 @@ use millwright_agent_domain::job::Verdict;
 use millwright_model::report::{Phase, Report};
 
 use super::Runner;
-use crate::{effect::Work, faults, state::Handled};
+use crate::{
+    effect::Work,
+    faults,
+    state::{Handled, ReportId},
+};
 
 impl Runner {
     pub(super) fn report(
@@ -32,7 +36,8 @@ impl Runner {
             member: self.tools.member,
             generation: work.assignment.generation,
             epoch: work.assignment.epoch,
-            attempt: work.attempt,
+            attempt: work.assignment.attempt,
+            repair: work.assignment.repair,
             phase,
             trigger: work.assignment.trigger.clone(),
             commit: Some(work.assignment.commit),
@@ -52,9 +57,10 @@ impl Runner {
             epoch: report.epoch.0,
             generation: report.generation.0,
             attempt: report.attempt,
+            repair: report.repair,
         };
         let mut reports = self.reports.borrow().clone();
-        reports.retain(|old| (old.generation, old.attempt) != (report.generation, report.attempt));
+        reports.retain(|old| ReportId::of(old) != ReportId::of(&report));
         reports.push(report);
         self.tools.state.keep_reports(&reports)?;
         faults::point("report.kept");

@@ -9,6 +9,7 @@ use std::{
 use millwright_model::{digest::Digest, facts::SnapshotInfo, path::ManagedPath};
 use millwright_proto::agent::{StoredFile, StoredSnapshot};
 use prost::Message;
+use tokio::sync::watch;
 
 use super::{Snapshot, SnapshotFile};
 use crate::fs::{self, Done, failed};
@@ -24,12 +25,14 @@ const SUFFIX: &str = ".snapshot";
 pub(super) struct List {
     dir: PathBuf,
     infos: BTreeMap<String, SnapshotInfo>,
+    changes: watch::Sender<()>,
 }
 
 impl List {
     pub(super) fn open(dir: &Path) -> Done<Self> {
         fs::make_dir(dir)?;
-        let mut list = Self { dir: dir.to_owned(), infos: BTreeMap::new() };
+        let mut list =
+            Self { dir: dir.to_owned(), infos: BTreeMap::new(), changes: watch::Sender::new(()) };
         for name in fs::files(dir)? {
             let Some(id) = name.strip_suffix(SUFFIX) else { continue };
             match list.load(id) {
@@ -53,6 +56,11 @@ impl List {
         infos
     }
 
+    /// Wakes whoever waits when a snapshot comes, changes or goes.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
     pub(super) fn has(&self, id: &str) -> bool {
         self.infos.contains_key(id)
     }
@@ -62,11 +70,13 @@ impl List {
         let bytes = encode(snapshot).map_err(failed("write", &path))?;
         fs::replace(&path, &bytes)?;
         self.infos.insert(snapshot.info.id.clone(), snapshot.info.clone());
+        self.changes.send_replace(());
         Ok(())
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Done<()> {
         self.infos.remove(id);
+        self.changes.send_replace(());
         fs::discard(&self.file(id))
     }
 

@@ -30,6 +30,8 @@ pub struct Wanted<'a> {
     pub roots: &'a [ManagedPath],
     /// When, by the agent's clock.
     pub now: Timestamp,
+    /// The beginning of the look at the tree: it counts as part of the snapshot.
+    pub began: Instant,
     /// What the gateway runs, if ours.
     pub commit: Option<GitId>,
     /// The manifest that is applied.
@@ -48,7 +50,6 @@ impl Store {
         mut seen: BTreeMap<ManagedPath, Known>,
         inventory: &mut Inventory,
     ) -> Done<SnapshotInfo> {
-        let began = Instant::now();
         let missing: u64 =
             seen.values().filter(|k| !self.has(&k.digest)).map(|k| k.stamp.size()).sum();
         self.guard_space(wanted, missing)?;
@@ -81,7 +82,7 @@ impl Store {
             files: u32::try_from(files.len()).unwrap_or(u32::MAX),
             bytes,
             new_bytes,
-            duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms: u64::try_from(wanted.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             stores: vec!["local".to_owned()],
             pinned: false,
             cause: wanted.cause.clone(),

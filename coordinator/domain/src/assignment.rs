@@ -27,6 +27,7 @@ pub fn assignment_of(state: &State, gateway: &GatewayName, member: Member) -> Op
         gateway: gateway.clone(),
         generation: desired.generation,
         attempt,
+        repair: 0,
         epoch: state.epoch,
         repository: desired.render.repository.clone(),
         commit: desired.render.commit,

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 
 use millwright_certs::{connect::PeerInfo, identity::Identity};
 use millwright_model::id::{GatewayName, Member, Name};
+use millwright_proto::hint::with_hint;
 use tonic::{Code, Request, Status};
 
-use super::status::with_hint;
 use crate::node::Shared;
 
 /// A caller with a valid certificate.

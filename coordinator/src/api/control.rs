@@ -17,7 +17,10 @@ use millwright_model::{
     selector::Selector,
     time::Span,
 };
-use millwright_proto::control::{self as wire, control_service_server::ControlService};
+use millwright_proto::{
+    control::{self as wire, control_service_server::ControlService},
+    hint,
+};
 use tonic::{Request, Response, Status};
 
 mod diff;
@@ -159,7 +162,7 @@ impl ControlService for ControlApi {
         let one = (!name.is_empty()).then_some(name.as_str());
         let found = view::list(&state, kind, one, &selector);
         if let (Some(name), true) = (one, found.is_empty()) {
-            return Err(status::with_hint(
+            return Err(hint::with_hint(
                 tonic::Code::NotFound,
                 format!("{kind} {name} does not exist"),
                 &format!("list them: millctl get {}", kind.plural()),

@@ -17,7 +17,10 @@ use millwright_coordinator_domain::{
     command::{Body, Outcome, UseToken},
 };
 use millwright_model::id::Member;
-use millwright_proto::agent::{self, enrolment_service_server::EnrolmentService};
+use millwright_proto::{
+    agent::{self, enrolment_service_server::EnrolmentService},
+    hint,
+};
 use tonic::{Code, Request, Response, Status};
 
 use super::status;
@@ -72,7 +75,7 @@ impl EnrolApi {
 }
 
 fn refused(message: impl Into<String>) -> Status {
-    status::with_hint(Code::Unauthenticated, message, "ask for a new one: millctl token create")
+    hint::with_hint(Code::Unauthenticated, message, "ask for a new one: millctl token create")
 }
 
 fn checked_csr(csr: &[u8]) -> Result<[u8; 32], Status> {
@@ -140,7 +143,7 @@ impl EnrolmentService for EnrolApi {
             Identity::Agent { .. } | Identity::Coordinator { .. } => false,
         };
         if gone || !published.state.key_allowed(&identity.to_string(), &key_digest) {
-            return Err(status::with_hint(
+            return Err(hint::with_hint(
                 Code::PermissionDenied,
                 format!(
                     "{identity} is not registered with this key, or was evicted, banned or deleted"

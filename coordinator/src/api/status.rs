@@ -1,30 +1,10 @@
 //! Every error of this program as a gRPC status, in one place.
 
 use millwright_coordinator_domain::command::Rejection;
-use tonic::{Code, Status, metadata::MetadataValue};
+use millwright_proto::hint::with_hint;
+use tonic::{Code, Status};
 
 use crate::consensus::ProposeFailed;
-
-/// Metadata key under which a hint for the person travels.
-pub const HINT_KEY: &str = "millwright-hint";
-
-/// A status with a hint: what to do next.
-pub fn with_hint(code: Code, message: impl Into<String>, hint: &str) -> Status {
-    let mut status = Status::new(code, message);
-    if let Ok(value) = MetadataValue::try_from(hint) {
-        status.metadata_mut().insert(HINT_KEY, value);
-    }
-    status
-}
-
-/// What a coordinator said, with its hint, for people.
-pub fn told(status: &Status) -> String {
-    let hint = status.metadata().get(HINT_KEY).and_then(|hint| hint.to_str().ok());
-    match hint {
-        Some(hint) => format!("{}; {hint}", status.message()),
-        None => status.message().to_owned(),
-    }
-}
 
 /// A failed proposal or read.
 pub fn propose_failed(error: &ProposeFailed) -> Status {

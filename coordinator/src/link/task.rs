@@ -277,7 +277,8 @@ impl Link {
 
 fn ack_of(report: &Report) -> agent::ReportAck {
     let wire = millwright_proto::common::Report::from(report.clone());
-    agent::ReportAck { generation: wire.generation, phase: wire.phase, attempt: wire.attempt }
+    let millwright_proto::common::Report { generation, phase, attempt, repair, .. } = wire;
+    agent::ReportAck { generation, phase, attempt, repair }
 }
 
 fn closed(reason: Closed) -> Status {

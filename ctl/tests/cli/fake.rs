@@ -19,10 +19,11 @@ use millwright_model::id::ClusterId;
 use millwright_proto::{
     agent::enrolment_service_server::EnrolmentServiceServer,
     control::{self as wire, control_service_server::ControlServiceServer},
+    hint::with_hint,
 };
 use serde_json::Value;
 use tokio::{process::Command, sync::watch};
-use tonic::{Code, Status, metadata::MetadataValue};
+use tonic::{Code, Status};
 
 /// A command that takes longer hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -92,14 +93,10 @@ impl Shared {
         script.asked.push(what);
         match script.refusal {
             None => Ok(script),
-            Some((code, message, hint)) => {
-                let mut status = Status::new(code, message);
-                if !hint.is_empty() {
-                    let value = MetadataValue::try_from(hint).expect("a plain hint");
-                    status.metadata_mut().insert("millwright-hint", value);
-                }
-                Err(status)
-            }
+            Some((code, message, hint)) => Err(match hint {
+                "" => Status::new(code, message),
+                hint => with_hint(code, message, hint),
+            }),
         }
     }
 

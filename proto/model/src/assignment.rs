@@ -17,6 +17,8 @@ pub struct Assignment {
     pub generation: Generation,
     /// Which try of that generation; the first is 1.
     pub attempt: u32,
+    /// 0 for what a coordinator asks for; the agent counts here what it puts back by itself.
+    pub repair: u32,
     /// Life of the cluster.
     pub epoch: Epoch,
     /// Where the content comes from.

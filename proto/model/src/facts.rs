@@ -51,7 +51,7 @@ pub struct SnapshotInfo {
     pub bytes: u64,
     /// Bytes that were not stored before, compressed.
     pub new_bytes: u64,
-    /// Milliseconds it took.
+    /// Milliseconds it took, with the look at the tree.
     pub duration_ms: u64,
     /// Where: `local`, `s3://…`, `gs://…`.
     pub stores: Vec<String>,

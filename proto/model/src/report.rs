@@ -241,6 +241,8 @@ pub struct Report {
     pub epoch: Epoch,
     /// Which try of that generation; the first is 1.
     pub attempt: u32,
+    /// 0 for the try itself; else which time the agent has put drifted files back after it.
+    pub repair: u32,
     /// How far.
     pub phase: Phase,
     /// Who or what asked for it.

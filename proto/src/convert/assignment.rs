@@ -20,6 +20,7 @@ impl From<Assignment> for common::Assignment {
             gateway,
             generation,
             attempt,
+            repair,
             epoch,
             repository,
             commit,
@@ -54,6 +55,7 @@ impl From<Assignment> for common::Assignment {
             trigger,
             full,
             attempt,
+            repair,
         }
     }
 }
@@ -79,6 +81,7 @@ impl TryFrom<common::Assignment> for Assignment {
             trigger,
             full,
             attempt,
+            repair,
         } = wire;
         let policies = match policies_json.as_slice() {
             [] => Policies::default(),
@@ -96,6 +99,7 @@ impl TryFrom<common::Assignment> for Assignment {
             gateway: gateway.parse()?,
             generation: Generation(generation),
             attempt: attempt.max(1),
+            repair,
             epoch: Epoch(epoch),
             repository: repository.parse()?,
             commit: commit.parse::<GitId>()?,

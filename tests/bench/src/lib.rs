@@ -4,6 +4,8 @@
 //! Every measurement is one JSON object on standard output; people read the summary on standard error.
 //! Nothing here decides whether a figure is good enough for a release: goals are printed beside it.
 
+pub mod agent;
+pub mod chaos;
 pub mod cluster;
 pub mod etcd;
 pub mod failover;
@@ -14,6 +16,9 @@ pub mod operator;
 pub mod output;
 pub mod raft;
 pub mod render;
+pub mod scene;
+pub mod site;
+pub mod snapshot;
 pub mod stats;
 pub mod sync;
 pub mod wire;

@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::Context;
 use bench::{
-    failover, fanout, machine,
+    agent, chaos, failover, fanout, machine,
     output::{self, Output},
-    raft, render, sync,
+    raft, render, snapshot, sync,
 };
 use clap::{Parser, Subcommand};
 use playground::process::build_for_play;
@@ -21,6 +21,9 @@ const EXAMPLES: &str = "Examples:
   cargo run --release -p bench -- failover --rounds 20
   cargo run --release -p bench -- sync --repo site.bundle
   cargo run --release -p bench -- render --repo site.bundle
+  cargo run --release -p bench -- snapshot --repo site.bundle
+  cargo run --release -p bench -- agent --repo site.bundle
+  cargo run --release -p bench -- --minutes-max 60 chaos --repo site.bundle --kills 500
   cargo run --release -p bench -- --dir /var/tmp raft --runs 5 >> results.jsonl
 
 Figures depend on the disk: --dir names a folder on the disk that is to be measured. Every process
@@ -55,8 +58,14 @@ enum Command {
     /// One agent and a large repository: first apply, one changed file, nothing to do; git and rsync
     /// beside it.
     Sync(sync::Args),
+    /// Snapshots of a large tree and a restore; tar and restic beside it.
+    Snapshot(snapshot::Args),
+    /// Memory and processor time of one agent.
+    Agent(agent::Args),
     /// The manifests of many gateways out of one large repository, without agents.
     Render(render::Args),
+    /// SIGKILL of an agent at random times while files change; any violation ends it with an error.
+    Chaos(chaos::Args),
     /// SIGKILL of the leader until the next committed write at the survivors.
     Failover(failover::Args),
 }
@@ -68,6 +77,9 @@ impl Command {
             Command::Fanout(_) => "fanout",
             Command::Sync(_) => "sync",
             Command::Render(_) => "render",
+            Command::Snapshot(_) => "snapshot",
+            Command::Agent(_) => "agent",
+            Command::Chaos(_) => "chaos",
             Command::Failover(_) => "failover",
         }
     }
@@ -113,6 +125,9 @@ async fn carry_out(command: Command, dir: &Path, output: &Output) -> anyhow::Res
         Command::Fanout(args) => fanout::run(&args, dir, output).await,
         Command::Sync(args) => sync::run(&args, dir, output).await,
         Command::Render(args) => render::run(&args, dir, output).await,
+        Command::Snapshot(args) => snapshot::run(&args, dir, output).await,
+        Command::Agent(args) => agent::run(&args, dir, output).await,
+        Command::Chaos(args) => chaos::run(&args, dir, output).await,
         Command::Failover(args) => failover::run(&args, dir, output).await,
     }
 }

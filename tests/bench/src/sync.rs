@@ -6,28 +6,19 @@
 //! rsync does not.
 
 pub mod peer;
-pub mod site;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
-use millwright_proto::control::{DeleteRequest, GetRequest};
-use playground::{cluster::Cluster, gitserver::GitServer, repository::Repository};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use self::{
-    peer::Peer,
-    site::{Site, Usage},
-};
+use self::peer::Peer;
 use crate::{
-    gitrepo::GitRepo,
     machine::milliseconds,
-    operator::{self, Control, Operator},
+    operator,
     output::{Output, say},
+    scene::Scene,
+    site::{self, Site, Usage},
     stats::{median, rounded},
 };
 
@@ -36,8 +27,6 @@ const CHANGE_MS: f64 = 150.0;
 const CHANGE_BYTES: f64 = 10_000.0;
 const NOTHING_MS: f64 = 50.0;
 const FIRST_FACTOR: f64 = 2.0;
-/// How long one apply may take.
-const PATIENCE: Duration = Duration::from_mins(5);
 /// File that changes, and its size.
 const CHANGED: &str = "millwright-bench.bin";
 const CHANGED_BYTES: usize = 4_096;
@@ -67,111 +56,31 @@ struct Applied {
     files: f64,
 }
 
-struct Scene {
-    cluster: Cluster,
-    repo: GitRepo,
-    control: Control,
-    url: String,
-    _server: GitServer,
+async fn one(
+    scene: &mut Scene,
+    site: &Site,
+    commit: &str,
+    began: Instant,
+    before: Usage,
+) -> anyhow::Result<Applied> {
+    let attempt = scene.applied(&site.name, commit).await?;
+    let whole_ms = rounded(milliseconds(began.elapsed()));
+    let after = site.usage().await?;
+    let number = |key: &str| attempt[key].as_f64().unwrap_or_default();
+    Ok(Applied {
+        agent_ms: number("durationMs"),
+        cpu_ms: rounded((after.cpu_seconds - before.cpu_seconds) * 1000.0),
+        wire_bytes: after.wire_bytes - before.wire_bytes,
+        whole_ms,
+        files: number("filesChanged"),
+    })
 }
 
-impl Scene {
-    async fn start(args: &Args, dir: &Path) -> anyhow::Result<Self> {
-        let git = dir.join("git");
-        std::fs::create_dir_all(&git)?;
-        let given = args.repo.display().to_string();
-        let repository = Repository::mirror(&git, "plant", &given).await?;
-        let repo = GitRepo::open(&repository.bare).await?;
-        // The file that changes is there from the beginning.
-        repo.commit("A file that changes", Some((CHANGED, &content()))).await?;
-        let server = GitServer::start(&git).await?;
-        let url = server.url("plant");
-        let cluster = Cluster::start(dir, 1).await?;
-        let operator = Operator::of(&cluster)?;
-        let mut control = operator.connect(&cluster.nodes[0].api).await?;
-        let branch = repo.branch();
-        let base = [
-            json!({"apiVersion": "millwright.dev/v1", "kind": "Repository", "metadata": {"name": "plant"},
-                "spec": {"url": url, "ref": {"branch": branch}, "poll": "1s", "jitter": "0s"}}),
-            json!({"apiVersion": "millwright.dev/v1", "kind": "SyncProfile", "metadata": {"name": "area"},
-                "spec": {"mappings": [{"source": ".", "destination": "projects/plant"}],
-                    "verify": {"settle": "0s"}}}),
-            json!({"apiVersion": "millwright.dev/v1", "kind": "Fleet", "metadata": {"name": "plants"},
-                "spec": {"repository": "plant", "stages": [{"name": "all", "maxConcurrent": 100}]}}),
-        ];
-        operator::apply(&mut control, &base).await?;
-        Ok(Self { cluster, repo, control, url, _server: server })
-    }
-
-    /// Waits until a gateway has applied a commit; its newest attempt.
-    async fn applied(&mut self, gateway: &str, commit: &str) -> anyhow::Result<Value> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let request = GetRequest {
-                kind: "Gateway".to_owned(),
-                name: gateway.to_owned(),
-                selector: String::new(),
-                stale: true,
-            };
-            let answer = self.control.get(request).await?.into_inner();
-            let json = &answer.resources.first().context("the gateway is gone")?.json;
-            let value: Value = serde_json::from_slice(json)?;
-            let last = &value["status"]["history"][0];
-            if last["commit"] == commit {
-                if last["failures"].as_array().is_some_and(|failures| !failures.is_empty()) {
-                    bail!("the agent failed: {}", last["failures"]);
-                }
-                return Ok(last.clone());
-            }
-            if Instant::now() >= deadline {
-                bail!("{gateway} has not applied {commit}: {}", value["status"]);
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    async fn one(
-        &mut self,
-        site: &Site,
-        commit: &str,
-        began: Instant,
-        before: Usage,
-    ) -> anyhow::Result<Applied> {
-        let attempt = self.applied(&site.name, commit).await?;
-        let whole_ms = rounded(milliseconds(began.elapsed()));
-        let after = site.usage().await?;
-        let number = |key: &str| attempt[key].as_f64().unwrap_or_default();
-        Ok(Applied {
-            agent_ms: number("durationMs"),
-            cpu_ms: rounded((after.cpu_seconds - before.cpu_seconds) * 1000.0),
-            wire_bytes: after.wire_bytes - before.wire_bytes,
-            whole_ms,
-            files: number("filesChanged"),
-        })
-    }
-
-    async fn commit(
-        &mut self,
-        site: &Site,
-        file: Option<&[u8]>,
-    ) -> anyhow::Result<(String, Applied)> {
-        let before = site.usage().await?;
-        let file = file.map(|content| (CHANGED, content));
-        let commit = self.repo.commit("Next revision", file).await?;
-        let applied = self.one(site, &commit, Instant::now(), before).await?;
-        Ok((commit, applied))
-    }
-
-    /// The gateway leaves, so that no rollout waits for it.
-    async fn leave(&mut self, site: Site) -> anyhow::Result<()> {
-        let request = DeleteRequest {
-            kind: "Gateway".to_owned(),
-            name: site.name.clone(),
-            reason: "benchmark".to_owned(),
-        };
-        self.control.delete(request).await?;
-        site.end().await
-    }
+async fn commit(scene: &mut Scene, site: &Site, file: Option<&[u8]>) -> anyhow::Result<Applied> {
+    let before = site.usage().await?;
+    let file = file.map(|content| (CHANGED, content));
+    let commit = scene.repo.commit("Next revision", file).await?;
+    one(scene, site, &commit, Instant::now(), before).await
 }
 
 /// Bytes that do not shrink, so that what is beyond the file on the wire shows.
@@ -207,18 +116,18 @@ async fn round(
     let head = scene.repo.head().await?;
     operator::apply(&mut scene.control, &[operator::gateway(&name, "0")]).await?;
     let began = Instant::now();
-    let site = Site::start(dir, &scene.cluster, &name).await?;
-    let first = scene.one(&site, &head, began, Usage::default()).await?;
+    let site = Site::start(dir, &scene.cluster, &name, site::no_scan).await?;
+    let first = one(scene, &site, &head, began, Usage::default()).await?;
     say(&line("first", &first));
     all.first.push(first);
     for _ in 0..args.changes {
-        let (_, change) = scene.commit(&site, Some(&content())).await?;
+        let change = commit(scene, &site, Some(&content())).await?;
         say(&line("one file", &change));
         all.change.push(change);
         if let Some(peer) = &peer {
             all.peer_change.push(peer.again().await?);
         }
-        let (_, nothing) = scene.commit(&site, None).await?;
+        let nothing = commit(scene, &site, None).await?;
         say(&line("nothing", &nothing));
         all.nothing.push(nothing);
         if let Some(peer) = &peer {
@@ -286,7 +195,8 @@ fn emit(all: &Measured, setting: &Value, output: &Output) {
 
 /// Measures and prints.
 pub async fn run(args: &Args, dir: &Path, output: &Output) -> anyhow::Result<()> {
-    let mut scene = Scene::start(args, dir).await?;
+    // The file that changes is there from the beginning.
+    let mut scene = Scene::start(dir, &args.repo, &[(CHANGED, &content())]).await?;
     let mut all = Measured::default();
     for n in 1..=args.runs.max(1) {
         round(&mut scene, dir, args, n, &mut all).await?;

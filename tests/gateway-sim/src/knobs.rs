@@ -16,6 +16,9 @@ pub enum ScanOutcome {
     Fail,
     /// Says that it is done, and has read nothing.
     Lie,
+    /// As a lie, and the tree is not looked at for the log of scans either: no work of the simulation
+    /// is in what somebody measures.
+    Blank,
 }
 
 /// What a scan does to a `resource.json` whose signature fits neither form.

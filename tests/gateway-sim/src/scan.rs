@@ -191,8 +191,13 @@ async fn run(gateway: Arc<Gateway>, kind: Kind, number: u64) {
     let began = Instant::now();
     let knobs = gateway.knobs();
     let took = rand::random_range(knobs.scan.min_ms..=knobs.scan.max_ms.max(knobs.scan.min_ms));
-    let lie = knobs.scan.outcome == ScanOutcome::Lie;
-    let read = gateway.blocking(move |gateway| read(gateway, kind, number, !lie)).await;
+    let read = match knobs.scan.outcome {
+        ScanOutcome::Blank => Ok(None),
+        outcome => {
+            let load = outcome != ScanOutcome::Lie;
+            gateway.blocking(move |gateway| read(gateway, kind, number, load)).await
+        }
+    };
     if let Err(error) = &read {
         gateway.change(|state| state.say("ERROR", "ScanManager", &format!("Scan failed: {error}")));
     }

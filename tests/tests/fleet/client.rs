@@ -172,6 +172,5 @@ pub(crate) fn configure(dir: &Path, from: &str, to: &str) -> anyhow::Result<()> 
 
 /// A hint of a refusal, for people.
 pub(crate) fn hint(status: &Status) -> &str {
-    let hint = status.metadata().get("millwright-hint");
-    hint.and_then(|hint| hint.to_str().ok()).unwrap_or_default()
+    millwright_proto::hint::hint_of(status).unwrap_or_default()
 }

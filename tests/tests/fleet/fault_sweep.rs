@@ -193,11 +193,15 @@ async fn syncing_first(first: u64) -> anyhow::Result<u64> {
         plant.start_agent(Some(n), None)?;
         let mut survived = false;
         while !plant.agent_is_dead() && !survived {
-            survived = tree(&plant.data_dir)? == files && idle(&plant).await?;
+            survived = tree(&plant.data_dir)? == files
+                && is_idle(&plant.agent_dir, &plant.status().await?);
         }
         plant.kill_agent().await?;
         plant.start_agent(None, None)?;
-        plant.until("first sync", |_| tree(&plant.data_dir).is_ok_and(|now| now == files)).await?;
+        // To the very end: a scan that still runs would see the next round clear the tree.
+        let agent_dir = plant.agent_dir.clone();
+        plant.until("first sync", |status| is_idle(&agent_dir, status)).await?;
+        assert_eq!(tree(&plant.data_dir)?, files, "point {n}: the files are not the commit's");
         let half = plant.sim.scans_of_other_trees(&whole);
         assert!(half.is_empty(), "point {n}: a scan ran over a half-written tree: {half:?}");
         if survived {
@@ -226,11 +230,10 @@ fn fresh(plant: &Plant, n: u64) -> anyhow::Result<String> {
     Ok(file.display().to_string())
 }
 
-/// Whether the agent has nothing in hand.
-async fn idle(plant: &Plant) -> anyhow::Result<bool> {
-    let in_hand = std::fs::metadata(plant.agent_dir.join("state/assignment.pb"));
-    let reports = std::fs::read_to_string(plant.agent_dir.join("state/reports.json"));
-    let status = plant.status().await?;
+/// Whether the agent has nothing in hand and nothing to tell.
+fn is_idle(agent_dir: &Path, status: &serde_json::Value) -> bool {
+    let in_hand = std::fs::metadata(agent_dir.join("state/assignment.pb"));
+    let reports = std::fs::read_to_string(agent_dir.join("state/reports.json"));
     let told = reports.is_ok_and(|text| text.trim() == "[]");
-    Ok(in_hand.is_ok_and(|meta| meta.len() == 0) && told && status["state"] == "InSync")
+    in_hand.is_ok_and(|meta| meta.len() == 0) && told && status["state"] == "InSync"
 }

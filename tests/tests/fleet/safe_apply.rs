@@ -245,6 +245,11 @@ async fn drift_is_told_and_by_policy_put_back() -> anyhow::Result<()> {
         })
         .await?;
     case.runs(1)?;
+    // What the agent does by itself takes no number from what a person asks for.
+    case.plant.cluster.ctl(&["gateway", "retry", "line1", "-m", "once more"]).await?;
+    let status = case.plant.status().await?;
+    let last = &status["history"][0];
+    assert_eq!((&last["attempt"], &last["repair"]), (&2.into(), &0.into()), "{last:#}");
     assert!(case.text == 1);
     Ok(())
 }

@@ -124,15 +124,7 @@ impl State {
             )));
         };
         let desired = Arc::make_mut(desired);
-        // The agent counts tries of its own, for drift that it puts back.
-        let history = self.status.get(gateway).map(|status| &status.history);
-        let tried = history
-            .into_iter()
-            .flatten()
-            .filter(|attempt| attempt.generation == desired.generation)
-            .map(|attempt| attempt.attempt)
-            .max();
-        desired.attempt = desired.attempt.max(tried.unwrap_or(0)) + 1;
+        desired.attempt += 1;
         desired.full = full;
         desired.trigger.clone_from(&trigger);
         let (id, generation) = (desired.rollout.clone(), desired.generation);

@@ -42,9 +42,8 @@ impl State {
         let keep = self.history_limit(&gateway);
         let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
         // The agent sends until it is acknowledged: the same report may come twice.
-        let same = |past: &Attempt| {
-            (past.generation, past.attempt) == (attempt.generation, attempt.attempt)
-        };
+        let number = |one: &Attempt| (one.generation, one.attempt, one.repair);
+        let same = |past: &Attempt| number(past) == number(&attempt);
         if status.history.iter().any(same) {
             return;
         }
@@ -81,6 +80,7 @@ impl State {
         Some(Attempt {
             generation: report.generation,
             attempt: report.attempt,
+            repair: report.repair,
             result,
             trigger: report.trigger,
             commit: report.commit,
@@ -116,8 +116,8 @@ impl State {
         message: String,
     ) {
         let Some(desired) = self.desired.get(gateway) else { return };
-        // What a person asked for moves no rollout.
-        if desired.origin != DesiredOrigin::Rollout {
+        // What a person asked for moves no rollout, nor does a try that another one has replaced.
+        if desired.origin != DesiredOrigin::Rollout || attempt.attempt != desired.attempt {
             return;
         }
         let id = desired.rollout.clone();

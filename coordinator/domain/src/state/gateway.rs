@@ -79,6 +79,9 @@ pub struct Attempt {
     pub generation: Generation,
     /// Which try of it.
     pub attempt: u32,
+    /// 0 for the try itself; else which time the agent put drifted files back after it.
+    #[serde(default)]
+    pub repair: u32,
     /// How it ended.
     pub result: AttemptResult,
     /// Who or what asked for it.

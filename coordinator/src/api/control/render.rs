@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use millwright_coordinator_domain::State;
 use millwright_model::manifest::FileEntry;
-use millwright_proto::control as wire;
+use millwright_proto::{control as wire, hint};
 use millwright_render::mask;
 use tonic::{Code, Status};
 
@@ -13,7 +13,7 @@ use super::{
     Answers,
     side::{Paths, Side, side},
 };
-use crate::{api::status, node::Shared, source};
+use crate::{node::Shared, source};
 
 /// Contents in one part, and in one piece of a file.
 const PART_BYTES: u64 = 1 << 20;
@@ -35,7 +35,7 @@ pub(super) async fn answer(
     let entries = side.manifest.entries();
     let files: Vec<FileEntry> = entries.filter(|file| paths.has(file.path.as_str())).collect();
     if files.is_empty() && !path.is_empty() {
-        return Err(status::with_hint(
+        return Err(hint::with_hint(
             Code::NotFound,
             format!("gateway {} gets no file {path}", side.info.gateway),
             &format!("list them: millctl render {}", side.info.gateway),
@@ -127,7 +127,7 @@ fn harmless(file: &FileEntry, content: &[u8]) -> Result<(), Status> {
     };
     match held {
         None => Ok(()),
-        Some(why) => Err(status::with_hint(
+        Some(why) => Err(hint::with_hint(
             Code::PermissionDenied,
             format!("{path} needs the role operator: {why}"),
             "millctl diff shows it with its secrets masked",

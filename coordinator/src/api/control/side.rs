@@ -8,11 +8,11 @@ use millwright_coordinator_domain::{
     render::{NoSpec, Prospect, prospect, repository_of, running},
 };
 use millwright_model::{digest::GitId, id::GatewayName, manifest::Manifest, path::ManagedPath};
-use millwright_proto::control as wire;
+use millwright_proto::{control as wire, hint};
 use tonic::Status;
 
 use super::invalid;
-use crate::{api::status, content::refs::Resolved, node::Shared, source};
+use crate::{content::refs::Resolved, node::Shared, source};
 
 /// A remote that takes longer to answer a person goes on in the background.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,12 +29,12 @@ pub(super) struct Side {
 /// Why there is no side, for the wire.
 fn refused(error: &NoSpec) -> Status {
     match error {
-        NoSpec::Unknown(_) => status::with_hint(
+        NoSpec::Unknown(_) => hint::with_hint(
             tonic::Code::NotFound,
             error.to_string(),
             "list them: millctl get gateways",
         ),
-        NoSpec::Snapshot(..) => status::with_hint(
+        NoSpec::Snapshot(..) => hint::with_hint(
             tonic::Code::FailedPrecondition,
             error.to_string(),
             "compare with a ref: millctl diff GATEWAY --from REF",

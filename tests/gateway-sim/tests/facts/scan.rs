@@ -125,9 +125,13 @@ async fn a_scan_may_hang_fail_or_lie() -> anyhow::Result<()> {
     rig.scan(Kind::Projects).await?;
     assert!(!rig.sim.scans()[0].loaded);
     assert_eq!(rig.sim.state()["projects"], json!([]));
+    rig.sim.set(|knobs| knobs.scan.outcome = ScanOutcome::Blank);
+    rig.scan(Kind::Projects).await?;
+    let blank = rig.sim.scans()[1].clone();
+    assert_eq!((blank.loaded, blank.digest), (false, None));
     rig.sim.set(|knobs| knobs.scan.outcome = ScanOutcome::Never);
     rig.post("/data/api/v1/scan/projects", &Value::Null).await?;
-    rig.sim.until(PATIENCE, |sim| sim.scans()[1].digest.clone()).await?;
+    rig.sim.until(PATIENCE, |sim| sim.scans()[2].digest.clone()).await?;
     assert_eq!(rig.get("/data/api/v1/scan/projects").await?["scanActive"], true);
     // A restart forgets it.
     rig.run(json!({"do": "down"})).await?;

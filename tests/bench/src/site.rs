@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use gateway_sim::{Sim, SimConfig};
+use gateway_sim::{Sim, SimConfig, knobs::ScanOutcome};
 use playground::{
     cluster::Cluster,
     process::{Process, binary, run},
@@ -28,18 +28,23 @@ pub struct Site {
     home: PathBuf,
     port: String,
     agent: Process,
-    _sim: Sim,
+    /// Its gateway.
+    pub sim: Sim,
 }
 
 impl Site {
-    /// Enrols and starts an agent with an empty gateway.
-    pub async fn start(dir: &Path, cluster: &Cluster, name: &str) -> anyhow::Result<Self> {
+    /// Enrols and starts an agent with an empty gateway, simulated as `set` says.
+    pub async fn start(
+        dir: &Path,
+        cluster: &Cluster,
+        name: &str,
+        set: fn(&mut SimConfig),
+    ) -> anyhow::Result<Self> {
         let home = dir.join("sites").join(name);
         let data = home.join("data");
         std::fs::create_dir_all(&data)?;
         let mut config = SimConfig::new(data.clone(), name);
-        // The agent's own time is measured, not the gateway's.
-        (config.knobs.scan.min_ms, config.knobs.scan.max_ms) = (1, 1);
+        set(&mut config);
         let sim = Sim::start(config).await?;
         let file = home.join("gateway-token");
         std::fs::write(&file, sim.token_header())?;
@@ -51,15 +56,41 @@ impl Site {
         args.extend(["--gateway", name, "--data-dir", &data, "--gateway-url", &url]);
         args.extend(["--gateway-token-file", &file, "--coordinator", &node.api]);
         run(&binary("millwright-agent")?, &args).await.context("cannot enrol the agent")?;
-        let log = home.join("agent.log");
-        let agent = Process::start(name, "millwright-agent", &["run", "--dir", &agent_dir], &log)?;
+        let agent = run_agent(name, &home)?;
         let port = node.api.rsplit(':').next().unwrap_or_default().to_owned();
-        Ok(Self { name: name.to_owned(), home, port, agent, _sim: sim })
+        Ok(Self { name: name.to_owned(), home, port, agent, sim })
+    }
+
+    /// The data directory of its gateway.
+    pub fn data_dir(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
+    /// The agent's folder.
+    pub fn agent_dir(&self) -> PathBuf {
+        self.home.join("agent")
+    }
+
+    /// The agent's log.
+    pub fn agent_log(&self) -> PathBuf {
+        self.home.join("agent.log")
+    }
+
+    /// Process id of the agent.
+    pub fn agent_id(&self) -> anyhow::Result<u32> {
+        self.agent.id().context("the agent has ended")
+    }
+
+    /// SIGKILL to the agent, and a new one in its place.
+    pub async fn kill_and_start(&mut self) -> anyhow::Result<()> {
+        self.agent.kill().await?;
+        self.agent = run_agent(&self.name, &self.home)?;
+        Ok(())
     }
 
     /// As of now. The kernel counts the bytes of open connections; the agent keeps one.
     pub async fn usage(&self) -> anyhow::Result<Usage> {
-        let id = self.agent.id().context("the agent has ended")?;
+        let id = self.agent_id()?;
         let filter = format!("dport = :{}", self.port);
         let args = ["-tinpOH", "state", "established", &filter];
         let listed = run(Path::new("ss"), &args).await.context("ss of iproute2 is needed")?;
@@ -76,9 +107,20 @@ impl Site {
     pub async fn end(mut self) -> anyhow::Result<()> {
         self.agent.kill().await?;
         // The log is worth more than the files when a folder is kept.
-        std::fs::remove_dir_all(self.home.join("data"))?;
+        std::fs::remove_dir_all(self.data_dir())?;
         Ok(())
     }
+}
+
+/// A gateway whose scans are no work: the agent's own time is measured, not the gateway's.
+pub fn no_scan(config: &mut SimConfig) {
+    let scan = &mut config.knobs.scan;
+    (scan.min_ms, scan.max_ms, scan.outcome) = (1, 1, ScanOutcome::Blank);
+}
+
+fn run_agent(name: &str, home: &Path) -> anyhow::Result<Process> {
+    let dir = home.join("agent").display().to_string();
+    Process::start(name, "millwright-agent", &["run", "--dir", &dir], &home.join("agent.log"))
 }
 
 fn counter(line: &str, key: &str) -> f64 {
