@@ -25,10 +25,11 @@ use crate::{
     config::Config,
     connect::{self, Connection, Wires},
     drift::Watcher,
-    effect::{Local, Tools},
+    effect::Tools,
     fs::inventory::Inventory,
     gateway::Gateway,
     journal::Journal,
+    local::Local,
     runner::Runner,
     snapshot::Store,
     state::StateDir,
@@ -36,6 +37,8 @@ use crate::{
 
 /// Instructions and answers waiting: a person gives them one at a time.
 const INSTRUCTIONS: usize = 16;
+/// Between the first change of snapshots and telling of them.
+const SNAPSHOTS_SETTLE: Duration = Duration::from_secs(1);
 /// Snapshots told of.
 const SNAPSHOTS_TOLD: usize = 50;
 
@@ -66,12 +69,11 @@ impl Agent {
         let (connection, coordinators) =
             Connection::new(store.clone(), Some(identity_dir.clone()), config.coordinators.clone());
         let (journal, records) = Journal::open(&state.journal_file())?;
-        let local = Local {
-            inventory: Inventory::load(&state.inventory_file()),
-            store: Store::open(&state.snapshots())?,
-            applied: state.manifest()?.map(Arc::new),
-            seen: None,
-        };
+        let local = Local::new(
+            Inventory::load(&state.inventory_file()),
+            Store::open(&state.snapshots())?,
+            state.manifest()?.map(Arc::new),
+        );
         let snapshots = local.store.changes();
         let (policies, policies_seen) = watch::channel(Policies::default());
         let (peer, peer_seen) = watch::channel(String::new());
@@ -202,6 +204,14 @@ async fn kept_snapshots(tools: &Tools) -> Vec<SnapshotInfo> {
     snapshots
 }
 
+/// Waits until snapshots have changed, and a moment more: a change takes one and removes an old one.
+async fn told(snapshots: &mut watch::Receiver<()>) -> Result<(), watch::error::RecvError> {
+    snapshots.changed().await?;
+    tokio::time::sleep(SNAPSHOTS_SETTLE).await;
+    snapshots.mark_unchanged();
+    Ok(())
+}
+
 /// Looks at the gateway from time to time, and at once when drift changes; tells only what changed. A
 /// change of snapshots is no reason to ask the gateway.
 async fn watch_facts(
@@ -230,7 +240,7 @@ async fn watch_facts(
                 Ok(()) => whole = true,
                 Err(_) => return,
             },
-            changed = snapshots.changed() => match changed {
+            changed = told(&mut snapshots) => match changed {
                 Ok(()) => whole = false,
                 Err(_) => return,
             },

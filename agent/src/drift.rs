@@ -19,7 +19,6 @@ use millwright_model::{
     path::{ManagedPath, never_touch},
     report::Step,
 };
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use serde_json::json;
 use tokio::{
     sync::{mpsc, watch},
@@ -28,8 +27,13 @@ use tokio::{
 
 use crate::{
     effect::{Tools, verify::only_stamps_differ},
-    fs::{self, Done},
+    fs::{
+        self, Done,
+        inventory::Known,
+        watched::{Told, Watched},
+    },
     instruct::Said,
+    local::Local,
 };
 
 /// Changes come in bursts: a save writes several files.
@@ -49,27 +53,31 @@ pub enum DriftEvent {
     },
 }
 
-enum Seen {
-    Path(PathBuf),
-    LostCount,
+/// How much of the tree is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Depth {
+    /// The paths that were told of; everything if one of them differs.
+    Told,
+    /// Everything, as far as the kernel can vouch for it without a walk.
+    Whole,
+    /// Everything, by a walk.
+    Anew,
 }
 
 /// The watcher of one tree.
 pub struct Watcher {
     drift: watch::Sender<Drift>,
-    seen: mpsc::Receiver<Seen>,
-    tell: mpsc::Sender<Seen>,
-    kernel: Option<RecommendedWatcher>,
-    watched: BTreeSet<ManagedPath>,
+    seen: mpsc::Receiver<Told>,
+    tell: mpsc::Sender<Told>,
     pending: BTreeSet<PathBuf>,
-    full: bool,
+    depth: Depth,
     quiet_until: Option<Instant>,
     next_full: Instant,
 }
 
 impl std::fmt::Debug for Watcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watcher").field("watched", &self.watched).finish_non_exhaustive()
+        f.debug_struct("Watcher").field("pending", &self.pending).finish_non_exhaustive()
     }
 }
 
@@ -81,10 +89,8 @@ impl Watcher {
             drift,
             seen,
             tell,
-            kernel: None,
-            watched: BTreeSet::new(),
             pending: BTreeSet::new(),
-            full: false,
+            depth: Depth::Told,
             quiet_until: None,
             next_full: Instant::now() + check,
         }
@@ -92,58 +98,19 @@ impl Watcher {
 
     /// Watches the roots of what is applied, and compares once.
     pub async fn watch(&mut self, tools: &Tools) {
-        let applied = tools.lock_local().applied.clone();
-        let Some(applied) = applied else { return };
-        let roots: BTreeSet<ManagedPath> = applied.roots().iter().cloned().collect();
-        if roots != self.watched || self.kernel.is_none() {
-            self.kernel = self.start(tools, &roots);
-            self.watched = roots;
+        let tell = self.tell.clone();
+        let watching = tools.on_disk(Step::Verify, |tools, local| {
+            start(tools, local, tell);
+            Ok(local.applied.is_some())
+        });
+        if !watching.await.unwrap_or(false) {
+            return;
         }
         // What was written meanwhile is ours; the first look clears what was told before.
         while self.seen.try_recv().is_ok() {}
         self.pending.clear();
-        self.full = true;
+        self.depth = Depth::Whole;
         self.quiet_until = Some(Instant::now() + QUIET);
-    }
-
-    fn start(&self, tools: &Tools, roots: &BTreeSet<ManagedPath>) -> Option<RecommendedWatcher> {
-        let tell = self.tell.clone();
-        let handler = move |event: notify::Result<notify::Event>| {
-            let Ok(event) = event else {
-                let _full = tell.try_send(Seen::LostCount);
-                return;
-            };
-            if event.need_rescan() {
-                let _full = tell.try_send(Seen::LostCount);
-            }
-            if event.kind.is_access() {
-                return;
-            }
-            for path in event.paths {
-                // A full queue is as good as a lost count: the comparison is full then.
-                let _full = tell.try_send(Seen::Path(path));
-            }
-        };
-        let mut watcher = match notify::recommended_watcher(handler) {
-            Ok(watcher) => watcher,
-            Err(error) => {
-                tracing::warn!(%error, "changes are noticed by full comparisons only");
-                return None;
-            }
-        };
-        for root in roots {
-            let at = tools.target(root);
-            if fs::exists(&at)
-                && let Err(error) = watcher.watch(&at, RecursiveMode::Recursive)
-            {
-                tracing::warn!(
-                    %error,
-                    path = %at.display(),
-                    "changes here are noticed by full comparisons only; raise fs.inotify.max_user_watches"
-                );
-            }
-        }
-        Some(watcher)
     }
 
     /// The next finding; waits until there is one.
@@ -158,7 +125,7 @@ impl Watcher {
                     return self.compare(tools).await;
                 }
                 () = tokio::time::sleep_until(self.next_full) => {
-                    self.full = true;
+                    self.depth = Depth::Anew;
                     self.next_full = Instant::now() + Duration::from(tools.config.gateway.drift_check);
                     return self.compare(tools).await;
                 }
@@ -166,19 +133,19 @@ impl Watcher {
         }
     }
 
-    fn note(&mut self, seen: Seen) {
+    fn note(&mut self, seen: Told) {
         match seen {
-            Seen::Path(path) if self.pending.len() < PATHS_MAX => {
+            Told::Path(path) if self.pending.len() < PATHS_MAX => {
                 self.pending.insert(path);
             }
-            Seen::Path(_) | Seen::LostCount => self.full = true,
+            Told::Path(_) | Told::LostCount => self.depth = self.depth.max(Depth::Whole),
         }
         self.quiet_until = Some(Instant::now() + QUIET);
     }
 
     /// A full comparison on demand.
     pub async fn check(&mut self, tools: &Tools) -> Said {
-        self.full = true;
+        self.depth = Depth::Anew;
         self.quiet_until = None;
         self.compare(tools).await;
         let drift = self.drift.borrow().clone();
@@ -190,12 +157,12 @@ impl Watcher {
     }
 
     async fn compare(&mut self, tools: &Tools) -> DriftEvent {
-        let full = std::mem::take(&mut self.full);
+        let depth = std::mem::replace(&mut self.depth, Depth::Told);
         let paths = std::mem::take(&mut self.pending);
-        if !full && !self.concerns(tools, &paths) {
+        if depth == Depth::Told && !self.concerns(tools, &paths) {
             return DriftEvent::Nothing;
         }
-        let Ok(found) = found(tools).await else { return DriftEvent::Nothing };
+        let Ok(found) = found(tools, depth).await else { return DriftEvent::Nothing };
         let mut entries = Vec::new();
         for (difference, expected) in found {
             if let Some(expected) = expected
@@ -248,21 +215,44 @@ impl Watcher {
     }
 }
 
+/// Watches what is applied, unless that is watched already.
+fn start(tools: &Tools, local: &mut Local, tell: mpsc::Sender<Told>) {
+    let Some(applied) = local.applied.clone() else { return };
+    let roots: BTreeSet<ManagedPath> = applied.roots().iter().cloned().collect();
+    if local.watched.as_ref().is_some_and(|watched| watched.is_of(&roots)) {
+        return;
+    }
+    // The old one ends first: both would use the same folder.
+    local.watched = None;
+    let told = move |told| {
+        // A full queue is as good as a lost count: the comparison is of everything then.
+        let _full = tell.try_send(told);
+    };
+    let started = Watched::start(tools.data_dir(), applied.roots(), &tools.state.cookies(), told);
+    local.watched = started
+        .inspect_err(|error| {
+            tracing::warn!(%error, "changes are noticed by full comparisons only");
+        })
+        .ok();
+}
+
 type Found = Vec<(Difference, Option<Digest>)>;
 
 /// Every difference below the managed roots, with the digest that should be there.
-async fn found(tools: &Tools) -> Result<Found, ()> {
+async fn found(tools: &Tools, depth: Depth) -> Result<Found, ()> {
     let found = tools
-        .on_disk(Step::Verify, |tools, local| {
+        .on_disk(Step::Verify, move |tools, local| {
             let Some(applied) = local.applied.clone() else { return Ok(Vec::new()) };
-            let seen = local.inventory.walk_all(tools.data_dir(), applied.roots())?;
-            let live: BTreeMap<ManagedPath, Digest> =
-                seen.into_iter().map(|(path, known)| (path, known.digest)).collect();
+            let live = match depth {
+                Depth::Told | Depth::Whole => local.look(tools.data_dir(), applied.roots())?,
+                Depth::Anew => local.look_anew(tools.data_dir(), applied.roots())?,
+            };
             let unmanaged = match tools.state.unmanaged()? {
                 Some(known) => known,
                 None => first_look(tools, &applied, &live)?,
             };
-            Ok(differences(&applied, &unmanaged, &live)
+            let tree = live.iter().map(|(path, known)| (path, known.digest));
+            Ok(differences(&applied, &unmanaged, tree)
                 .into_iter()
                 .map(|difference| {
                     let expected = applied.get(&difference.path).map(|file| file.digest);
@@ -278,7 +268,7 @@ async fn found(tools: &Tools) -> Result<Found, ()> {
 fn first_look(
     tools: &Tools,
     applied: &Manifest,
-    live: &BTreeMap<ManagedPath, Digest>,
+    live: &BTreeMap<ManagedPath, Known>,
 ) -> Done<BTreeSet<ManagedPath>> {
     let foreign = live.keys().filter(|path| applied.get(path).is_none());
     let unmanaged = foreign.cloned().collect();

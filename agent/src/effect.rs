@@ -20,7 +20,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
-    time::{Duration, Instant},
 };
 
 use millwright_agent_domain::{
@@ -42,56 +41,12 @@ use crate::{
     config::Config,
     connect::Coordinators,
     edge,
-    fs::{
-        Done, FileFailed,
-        inventory::{Inventory, Known},
-    },
+    fs::{Done, FileFailed},
     gateway::{Gateway, ScanKind, Scanned, Version},
+    local::Local,
     plan::Plan,
-    snapshot::Store,
     state::StateDir,
 };
-
-/// What is known of the disk; used inside blocking jobs only, never across a wait.
-#[derive(Debug)]
-pub struct Local {
-    /// Digests of files that have not changed.
-    pub inventory: Inventory,
-    /// Snapshots and pre-images.
-    pub store: Store,
-    /// The manifest that is applied.
-    pub applied: Option<Arc<Manifest>>,
-    /// The last look at everything, for whoever needs it at once.
-    pub seen: Option<Seen>,
-}
-
-/// Every file below some roots.
-#[derive(Debug)]
-pub struct Seen {
-    at: Instant,
-    roots: Vec<ManagedPath>,
-    /// By path.
-    pub files: BTreeMap<ManagedPath, Known>,
-}
-
-/// A look that is older counts no more: people may have saved since.
-const SEEN_FRESH: Duration = Duration::from_secs(2);
-
-impl Local {
-    /// Looks at every file below these roots.
-    pub fn look(&mut self, data_dir: &Path, roots: &[ManagedPath]) -> Done<Seen> {
-        let files = self.inventory.walk_all(data_dir, roots)?;
-        Ok(Seen { at: Instant::now(), roots: roots.to_vec(), files })
-    }
-
-    /// The last look, when it was of these roots and a moment ago, else a new one.
-    pub fn just_seen(&mut self, data_dir: &Path, roots: &[ManagedPath]) -> Done<Seen> {
-        match self.seen.take() {
-            Some(seen) if seen.roots == roots && seen.at.elapsed() < SEEN_FRESH => Ok(seen),
-            _ => self.look(data_dir, roots),
-        }
-    }
-}
 
 /// What all effects work with.
 #[derive(Debug, Clone)]

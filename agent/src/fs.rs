@@ -3,6 +3,7 @@
 //! survive is synced before it counts.
 
 pub mod inventory;
+pub mod watched;
 
 use std::{
     collections::BTreeSet,

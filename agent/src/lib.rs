@@ -16,6 +16,7 @@ pub mod fs;
 pub mod gateway;
 pub mod instruct;
 pub mod journal;
+pub mod local;
 pub mod plan;
 pub mod runner;
 pub mod snapshot;

@@ -233,6 +233,11 @@ impl StateDir {
         self.keep("reports.json", &encoded)
     }
 
+    /// Where the kernel is asked whether it has told everything.
+    pub fn cookies(&self) -> PathBuf {
+        self.dir.join("cookies")
+    }
+
     /// Where the inventory is kept.
     pub fn inventory_file(&self) -> PathBuf {
         self.dir.join("inventory")

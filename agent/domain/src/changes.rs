@@ -86,20 +86,19 @@ pub fn project_of(path: &ManagedPath) -> Option<&str> {
     (segments.next() == Some("projects")).then(|| segments.next()).flatten()
 }
 
-/// Compares a manifest with what is there. `live` gives the digest of every path of the manifest and
-/// of `ours` that exists; `ours` has every path that an earlier apply is answerable for: nothing else
-/// is ever removed.
+/// Compares a manifest with what is there. `live` has the digest of every file of the manifest that
+/// exists, in its order; `ours` has what exists of the paths that an earlier apply is answerable for:
+/// nothing else is ever removed.
 pub fn changes<'a>(
     manifest: &Manifest,
-    live: impl Fn(&ManagedPath) -> Option<Digest>,
-    ours: impl IntoIterator<Item = &'a ManagedPath>,
+    live: impl IntoIterator<Item = Option<Digest>>,
+    ours: impl IntoIterator<Item = (&'a ManagedPath, Digest)>,
 ) -> Result<Changes, Forbidden> {
     let mut changes = Changes::default();
-    for file in manifest.files() {
+    for (file, before) in manifest.files().iter().zip(live) {
         if let Some(rule) = never_touch(&file.path) {
             return Err(Forbidden { path: file.path.clone(), rule });
         }
-        let before = live(&file.path);
         if before == Some(file.digest) {
             changes.keep += 1;
         } else {
@@ -109,8 +108,8 @@ pub fn changes<'a>(
     changes.write.sort_by(|a, b| order(&a.file.path).cmp(&order(&b.file.path)));
     changes.remove = ours
         .into_iter()
-        .filter(|path| manifest.get(path).is_none() && never_touch(path).is_none())
-        .filter_map(|path| Some(Remove { path: path.clone(), before: live(path)? }))
+        .filter(|(path, _)| manifest.get(path).is_none() && never_touch(path).is_none())
+        .map(|(path, before)| Remove { path: path.clone(), before })
         .collect();
     changes.remove.sort_by(|a, b| removal_order(&a.path).cmp(&removal_order(&b.path)));
     changes.remove.dedup();
@@ -134,9 +133,14 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::beside::beside;
 
     fn path(text: &str) -> ManagedPath {
         ManagedPath::parse(text).unwrap()
+    }
+
+    fn nothing() -> impl Iterator<Item = Option<Digest>> {
+        std::iter::repeat(None)
     }
 
     fn manifest(files: &[(&str, &str)]) -> Manifest {
@@ -159,7 +163,7 @@ mod tests {
             ("projects/p/v/view.json", "v"),
             ("projects/p/project.json", "p"),
         ]);
-        let changes = changes(&wanted, |_| None, &[]).unwrap();
+        let changes = changes(&wanted, nothing(), []).unwrap();
         let order: Vec<_> = changes.write.iter().map(|w| w.file.path.as_str()).collect();
         let expected =
             ["projects/p/project.json", "projects/p/v/view.json", "projects/p/v/resource.json"];
@@ -185,7 +189,9 @@ mod tests {
             path("projects/p/v/resource.json"),
             path("projects/p/v/view.json"),
         ];
-        let changes = changes(&wanted, |path| live.get(path).copied(), &ours).unwrap();
+        let there = |path| live.get(path).map(|digest| (path, *digest));
+        let tree = beside(&wanted, live.iter().map(|(path, digest)| (path, *digest)));
+        let changes = changes(&wanted, tree.live, ours.iter().filter_map(there)).unwrap();
         assert_eq!(changes.keep, 1);
         assert_eq!(changes.write.len(), 1);
         assert_eq!(changes.write[0].before, Some(Digest::of(b"old")));
@@ -196,6 +202,6 @@ mod tests {
     #[test]
     fn a_forbidden_path_stops_everything() {
         let wanted = manifest(&[("projects/p/a", "1"), ("gateway.xml", "2")]);
-        assert!(changes(&wanted, |_| None, &[]).is_err());
+        assert!(changes(&wanted, nothing(), []).is_err());
     }
 }

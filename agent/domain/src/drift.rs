@@ -1,7 +1,7 @@
 //! Foreign changes below the managed roots, by digest. Our own writes are no drift, since the
 //! manifest names them; the gateway's re-stamping is none, since stamps do not count.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use millwright_model::{
     digest::Digest,
@@ -10,6 +10,8 @@ use millwright_model::{
     path::{ManagedPath, never_touch},
     time::Timestamp,
 };
+
+use crate::beside::{Beside, beside};
 
 /// Drifted files named; all are counted.
 pub const NAMED_MAX: usize = 50;
@@ -23,29 +25,27 @@ pub struct Difference {
     pub change: DriftChange,
 }
 
-/// Compares the tree with what was applied. `unmanaged` are paths that were below the roots already
-/// and belong to nobody; they are no drift.
-pub fn differences(
+/// Compares the tree, sorted by path, with what was applied. `unmanaged` are paths that were below the
+/// roots already and belong to nobody; they are no drift.
+pub fn differences<'l>(
     manifest: &Manifest,
     unmanaged: &BTreeSet<ManagedPath>,
-    live: &BTreeMap<ManagedPath, Digest>,
+    tree: impl IntoIterator<Item = (&'l ManagedPath, Digest)>,
 ) -> Vec<Difference> {
-    let mut found = Vec::new();
-    for file in manifest.files() {
-        match live.get(&file.path) {
-            Some(digest) if *digest == file.digest => {}
-            Some(_) => {
-                found.push(Difference { path: file.path.clone(), change: DriftChange::Modified });
-            }
-            None => {
-                found.push(Difference { path: file.path.clone(), change: DriftChange::Deleted });
-            }
-        }
-    }
-    let foreign = live.keys().filter(|path| {
-        manifest.get(path).is_none() && !unmanaged.contains(*path) && never_touch(path).is_none()
+    let Beside { live, foreign } = beside(manifest, tree);
+    let differs = manifest.files().iter().zip(live).filter_map(|(file, live)| {
+        let change = match live {
+            Some(digest) if digest == file.digest => return None,
+            Some(_) => DriftChange::Modified,
+            None => DriftChange::Deleted,
+        };
+        Some(Difference { path: file.path.clone(), change })
     });
-    found.extend(foreign.map(|path| Difference { path: path.clone(), change: DriftChange::Added }));
+    let added = foreign
+        .into_iter()
+        .filter(|path| !unmanaged.contains(*path) && never_touch(path).is_none())
+        .map(|path| Difference { path: path.clone(), change: DriftChange::Added });
+    let mut found: Vec<Difference> = differs.chain(added).collect();
     found.sort();
     found
 }
@@ -62,6 +62,8 @@ pub fn status(entries: Vec<DriftEntry>, before: &Drift, now: Timestamp) -> Drift
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use millwright_model::manifest::FileEntry;
 
     use super::*;
@@ -88,7 +90,7 @@ mod tests {
             (path("projects/p/x.tmp"), Digest::of(b"tmp")),
         ]);
         let unmanaged = BTreeSet::from([path("projects/p/old")]);
-        let found: Vec<_> = differences(&manifest, &unmanaged, &live)
+        let found: Vec<_> = differences(&manifest, &unmanaged, live.iter().map(|(p, d)| (p, *d)))
             .into_iter()
             .map(|d| (d.path.to_string(), d.change))
             .collect();

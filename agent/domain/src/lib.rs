@@ -4,6 +4,7 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod beside;
 pub mod changes;
 pub mod drift;
 pub mod job;

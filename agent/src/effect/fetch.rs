@@ -12,11 +12,12 @@ use millwright_model::{
 };
 use millwright_proto::agent::{Chunk, FetchRequest};
 
-use super::{Local, Tools, Work, content, event, failed, manifest::NO_COORDINATOR};
+use super::{Tools, Work, content, event, failed, manifest::NO_COORDINATOR};
 use crate::{
     connect::AgentClient,
     faults,
     fs::{self, Done},
+    local::Local,
 };
 
 /// Streams at a time.

@@ -2,13 +2,10 @@
 //! is about and what to do. Waits, bounded, for a gateway that starts and for a master that is to be
 //! active again.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use millwright_agent_domain::{
+    beside::{Beside, beside},
     changes::{Changes, Forbidden, changes},
     job::{Event, Mode},
     preflight::{missing_modules, needed_modules, tag_units_in_mode},
@@ -22,12 +19,11 @@ use millwright_model::{
 };
 use tokio::time::Instant;
 
-use super::{
-    Local, Tools, Work, content, event, failed, fetch, manifest, role, snapshot::outer_roots,
-};
+use super::{Tools, Work, content, event, failed, fetch, manifest, role, snapshot::outer_roots};
 use crate::{
     fs::{self, Done},
     gateway::{Trouble, Version},
+    local::Local,
 };
 
 /// Between two looks at a gateway that is not ready.
@@ -91,7 +87,7 @@ async fn plan(tools: &Tools, work: &mut Work, wanted: &Arc<Manifest>) -> Result<
             if full {
                 local.inventory.clear();
             }
-            planned(tools, local, &wanted, exact)
+            planned(tools, local, &wanted, Depth { exact, full })
         })
         .await?;
     let (changes, unmanaged) = planned;
@@ -103,43 +99,60 @@ async fn plan(tools: &Tools, work: &mut Work, wanted: &Arc<Manifest>) -> Result<
     Ok(())
 }
 
+/// How far a plan goes.
+#[derive(Clone, Copy)]
+struct Depth {
+    /// What came below the roots since then goes.
+    exact: bool,
+    /// Whatever is remembered of the tree is not trusted.
+    full: bool,
+}
+
 /// What must change, and what lies there and is nobody's. A snapshot is restored exactly: what came
 /// below its roots since then goes.
 fn planned(
     tools: &Tools,
     local: &mut Local,
     wanted: &Manifest,
-    exact: bool,
+    Depth { exact, full }: Depth,
 ) -> Done<(Result<Changes, Forbidden>, BTreeSet<ManagedPath>)> {
     let roots = outer_roots(local, wanted.roots());
-    let seen = local.look(tools.data_dir(), &roots)?;
+    let seen = match full {
+        true => local.look_anew(tools.data_dir(), &roots)?,
+        false => local.look(tools.data_dir(), &roots)?,
+    };
     let mut ours: BTreeSet<ManagedPath> = match &local.applied {
         Some(applied) => wanted.diff(applied).removed.into_iter().collect(),
         None => BTreeSet::new(),
     };
     if exact {
         let below = |path: &&ManagedPath| wanted.roots().iter().any(|r| path.starts_with_dir(r));
-        ours.extend(seen.files.keys().filter(below).cloned());
+        ours.extend(seen.keys().filter(below).cloned());
     }
     // An interrupted first sync has written files that no manifest names yet.
     if let Some(next) = tools.state.next_manifest()? {
         ours.extend(next.entries().map(|file| file.path));
     }
+    let Beside { mut live, foreign } =
+        beside(wanted, seen.iter().map(|(path, known)| (path, known.digest)));
     // What a walk leaves out is looked at by name: a link in the place of a file is an error.
-    let paths = wanted.files().iter().map(|file| &file.path).chain(&ours);
-    let mut others = BTreeMap::new();
-    for path in paths.filter(|path| !seen.files.contains_key(path)) {
-        if let Some(known) = local.inventory.look(tools.data_dir(), path)? {
-            others.insert(path.clone(), known);
-        }
-    }
-    let live = |path: &ManagedPath| {
-        seen.files.get(path).or_else(|| others.get(path)).map(|known| known.digest)
+    let mut by_name = |path: &ManagedPath| {
+        let known = local.inventory.look(tools.data_dir(), path)?;
+        Ok(known.map(|known| known.digest))
     };
-    let planned = changes(wanted, live, &ours);
-    let foreign = |path: &&ManagedPath| wanted.get(path).is_none() && !ours.contains(path);
-    let unmanaged = seen.files.keys().filter(foreign).cloned().collect();
-    local.seen = Some(seen);
+    for (file, live) in wanted.files().iter().zip(&mut live).filter(|(_, live)| live.is_none()) {
+        *live = by_name(&file.path)?;
+    }
+    let mut answerable = Vec::with_capacity(ours.len());
+    for path in &ours {
+        let there = match seen.get(path) {
+            Some(known) => Some(known.digest),
+            None => by_name(path)?,
+        };
+        answerable.extend(there.map(|digest| (path, digest)));
+    }
+    let planned = changes(wanted, live, answerable);
+    let unmanaged = foreign.into_iter().filter(|path| !ours.contains(*path)).cloned().collect();
     Ok((planned, unmanaged))
 }
 

@@ -13,7 +13,7 @@ use millwright_model::{
 use tokio::time::Instant;
 
 use super::{
-    Local, Tools, Work,
+    Tools, Work,
     commit::{patiently, stop_of},
     event, failed, scan,
 };
@@ -21,6 +21,7 @@ use crate::{
     faults,
     fs::{self, Done},
     gateway::Version,
+    local::Local,
     plan::Plan,
 };
 

@@ -1,7 +1,7 @@
 //! Keeping what is there: a snapshot by policy, and in any case everything that the commit will
 //! replace or delete.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use millwright_agent_domain::{changes::Changes, job::Event};
 use millwright_model::{
@@ -11,10 +11,11 @@ use millwright_model::{
     report::{Failure, FailureKind, Step},
 };
 
-use super::{Local, Tools, Work, event, failed};
+use super::{Tools, Work, event, failed};
 use crate::{
     faults,
     fs::Done,
+    local::Local,
     snapshot::{Remote, RemoteFailed, Snapshot, Wanted},
 };
 
@@ -110,7 +111,7 @@ pub fn take_now(
         cause: cause.to_owned(),
         min_free_bytes: policy.min_free_bytes,
     };
-    local.store.take(&wanted, seen.files, &mut local.inventory)
+    local.store.take(&wanted, Arc::unwrap_or_clone(seen), &mut local.inventory)
 }
 
 /// The managed roots of what is applied and of what is wanted, without those inside others.

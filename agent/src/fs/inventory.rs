@@ -7,6 +7,7 @@ use std::{
     io,
     os::unix::fs::MetadataExt,
     path::Path,
+    time::{Duration, SystemTime},
 };
 
 use millwright_model::{
@@ -16,6 +17,9 @@ use millwright_model::{
 use serde::{Deserialize, Serialize};
 
 use super::{Done, failed, read_if_there, replace, through_folders};
+
+/// Kernels before 6.13 stamp with a clock that ticks every 1 to 10 ms.
+const TICK: Duration = Duration::from_millis(20);
 
 /// What tells whether a file has changed since it was hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +43,14 @@ impl Stamp {
             changed_ns: nanos(meta.ctime_nsec()),
             inode: meta.ino(),
         }
+    }
+
+    /// Whether a later change must show in the stamp: one within the same tick of the kernel's clock
+    /// need not.
+    fn is_settled(&self) -> bool {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let changed = Duration::new(u64::try_from(self.changed_s).unwrap_or(0), self.changed_ns);
+        now.saturating_sub(changed) > TICK
     }
 
     /// Bytes of the file.
@@ -143,7 +155,11 @@ impl Inventory {
         let bytes = fs::read(at).map_err(failed("read", at))?;
         let known = Known { stamp, digest: Digest::of(&bytes), mode: meta.mode() & 0o777 };
         self.changed = true;
-        self.files.insert(path.clone(), known);
+        if stamp.is_settled() {
+            self.files.insert(path.clone(), known);
+        } else {
+            self.files.remove(path);
+        }
         Ok(known)
     }
 

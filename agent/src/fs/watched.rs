@@ -1,0 +1,236 @@
+//! What the kernel tells of a tree: which paths have changed since the last question, or that it cannot
+//! say. It vouches for a tree only on a local Linux file system, while every folder could be watched.
+//!
+//! Events come late and in order. A file made in a folder of ours, watched by the same queue, comes
+//! after everything that happened before it: once it is there, nothing is on its way.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use millwright_model::path::ManagedPath;
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _, event::CreateKind,
+};
+
+use super::clear_dir;
+
+/// Paths remembered between two questions; with more, a walk is as good.
+const PATHS_MAX: usize = 2_000;
+/// How long the kernel may take to tell of a file of ours.
+const CATCH_UP: Duration = Duration::from_secs(2);
+/// File systems on which every change is made by this kernel, by their numbers in `statfs(2)`: ext2 to
+/// ext4, XFS, Btrfs, F2FS, ZFS, tmpfs, overlayfs.
+const LOCAL: [u64; 7] =
+    [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x2fc1_2fc1, 0x0102_1994, 0x794c_7630];
+
+/// Something the kernel told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Something happened at this path.
+    Path(PathBuf),
+    /// It lost count.
+    LostCount,
+}
+
+/// A watched tree.
+#[derive(Debug)]
+pub struct Watched {
+    shared: Arc<Shared>,
+    kernel: RecommendedWatcher,
+    cookies: PathBuf,
+    roots: Vec<Root>,
+    /// Whether everything is watched, on a file system where that is enough.
+    whole: bool,
+}
+
+#[derive(Debug)]
+struct Root {
+    path: ManagedPath,
+    at: PathBuf,
+    /// Device and inode when it was watched: another folder under its name is not watched.
+    identity: Option<(u64, u64)>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    arrived: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    changed: BTreeSet<PathBuf>,
+    lost: bool,
+    /// Number of the newest cookie that came, and of the newest that was made.
+    cookie: u64,
+    cookies_made: u64,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn note(&self, told: &Told) {
+        let mut state = self.lock();
+        match told {
+            Told::Path(path) if state.changed.len() < PATHS_MAX => {
+                state.changed.insert(path.clone());
+            }
+            Told::Path(_) | Told::LostCount => state.lost = true,
+        }
+    }
+
+    fn came(&self, number: u64) {
+        let mut state = self.lock();
+        state.cookie = state.cookie.max(number);
+        drop(state);
+        self.arrived.notify_all();
+    }
+}
+
+fn identity(at: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(at).ok().filter(fs::Metadata::is_dir).map(|meta| (meta.dev(), meta.ino()))
+}
+
+fn is_local(at: &Path) -> bool {
+    cfg!(target_os = "linux")
+        && rustix::fs::statfs(at)
+            .is_ok_and(|stat| u64::try_from(stat.f_type).is_ok_and(|kind| LOCAL.contains(&kind)))
+}
+
+/// What an event says; a cookie is for us alone.
+fn handle(event: notify::Result<Event>, shared: &Shared, cookies: &Path, tell: &impl Fn(Told)) {
+    let lost = event.as_ref().map_or(true, Event::need_rescan);
+    if lost {
+        shared.note(&Told::LostCount);
+        tell(Told::LostCount);
+    }
+    let Ok(event) = event else { return };
+    if event.kind.is_access() {
+        return;
+    }
+    for path in event.paths {
+        if path.starts_with(cookies) {
+            let number = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+            if let (Some(number), EventKind::Create(CreateKind::File)) = (number, event.kind) {
+                shared.came(number);
+            }
+            continue;
+        }
+        let told = Told::Path(path);
+        shared.note(&told);
+        tell(told);
+    }
+}
+
+impl Watched {
+    /// Watches roots of a data directory; `cookies` is a folder of ours. Everything that happens is
+    /// told at once, too.
+    pub fn start(
+        data_dir: &Path,
+        roots: &[ManagedPath],
+        cookies: &Path,
+        tell: impl Fn(Told) + Send + 'static,
+    ) -> notify::Result<Self> {
+        // Cookies of a process that was killed would be taken for ours.
+        clear_dir(cookies).map_err(|error| notify::Error::generic(&error.to_string()))?;
+        let shared = Arc::new(Shared::default());
+        let (for_handler, own) = (Arc::clone(&shared), cookies.to_owned());
+        let mut kernel = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            handle(event, &for_handler, &own, &tell);
+        })?;
+        let mut whole = kernel.watch(cookies, RecursiveMode::NonRecursive).is_ok();
+        let mut watched = Vec::with_capacity(roots.len());
+        for root in roots {
+            let at = data_dir.join(root.as_str());
+            let identity = identity(&at);
+            whole &= identity.is_some() && is_local(&at);
+            if super::exists(&at)
+                && let Err(error) = kernel.watch(&at, RecursiveMode::Recursive)
+            {
+                whole = false;
+                tracing::warn!(
+                    %error,
+                    path = %at.display(),
+                    "changes here are noticed by full comparisons only; raise fs.inotify.max_user_watches"
+                );
+            }
+            watched.push(Root { path: root.clone(), at, identity });
+        }
+        Ok(Self { shared, kernel, cookies: cookies.to_owned(), roots: watched, whole })
+    }
+
+    /// Whether it watches exactly these, and they are still where they were.
+    pub fn is_of(&self, roots: &BTreeSet<ManagedPath>) -> bool {
+        self.roots.iter().map(|root| &root.path).eq(roots.iter())
+            && self.roots.iter().all(Root::is_the_same)
+    }
+
+    /// From now on is remembered what changes: a walk follows that sees everything before.
+    pub fn begin(&mut self) {
+        self.catch_up();
+        let mut state = self.shared.lock();
+        state.changed.clear();
+        state.lost = false;
+    }
+
+    /// What has changed below these roots, and perhaps elsewhere, since the last question; `None` when
+    /// nobody can say.
+    pub fn changes(&mut self, roots: &[ManagedPath]) -> Option<BTreeSet<PathBuf>> {
+        let watched =
+            |root: &ManagedPath| self.roots.iter().any(|own| root.starts_with_dir(&own.path));
+        if !self.whole || !roots.iter().all(watched) || !self.catch_up() {
+            return None;
+        }
+        let mut changed = self.taken()?;
+        if changed.iter().any(|path| path.is_dir()) {
+            // A new folder is watched after it was told of. A request to the watcher is served after
+            // that: what came into the folder before is there for a walk, what comes later is told.
+            self.kernel.watch(&self.cookies, RecursiveMode::NonRecursive).ok()?;
+            if !self.catch_up() {
+                return None;
+            }
+            changed.append(&mut self.taken()?);
+        }
+        self.roots.iter().all(Root::is_the_same).then_some(changed)
+    }
+
+    fn taken(&self) -> Option<BTreeSet<PathBuf>> {
+        let mut state = self.shared.lock();
+        (!state.lost).then(|| std::mem::take(&mut state.changed))
+    }
+
+    /// Waits until everything that has happened so far has been told; `false` when that takes too long.
+    fn catch_up(&self) -> bool {
+        let number = {
+            let mut state = self.shared.lock();
+            state.cookies_made += 1;
+            state.cookies_made
+        };
+        let at = self.cookies.join(number.to_string());
+        let made = fs::File::create(&at).is_ok();
+        let came = made && {
+            let state = self.shared.lock();
+            let waited = self
+                .shared
+                .arrived
+                .wait_timeout_while(state, CATCH_UP, |state| state.cookie < number);
+            waited.is_ok_and(|(state, _)| state.cookie >= number)
+        };
+        let _gone = fs::remove_file(at);
+        came
+    }
+}
+
+impl Root {
+    fn is_the_same(&self) -> bool {
+        self.identity == identity(&self.at)
+    }
+}
