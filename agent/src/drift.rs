@@ -219,21 +219,17 @@ impl Watcher {
 fn start(tools: &Tools, local: &mut Local, tell: mpsc::Sender<Told>) {
     let Some(applied) = local.applied.clone() else { return };
     let roots: BTreeSet<ManagedPath> = applied.roots().iter().cloned().collect();
-    if local.watched.as_ref().is_some_and(|watched| watched.is_of(&roots)) {
+    if local.watches(&roots) {
         return;
     }
-    // The old one ends first: both would use the same folder.
-    local.watched = None;
     let told = move |told| {
         // A full queue is as good as a lost count: the comparison is of everything then.
         let _full = tell.try_send(told);
     };
-    let started = Watched::start(tools.data_dir(), applied.roots(), &tools.state.cookies(), told);
-    local.watched = started
-        .inspect_err(|error| {
-            tracing::warn!(%error, "changes are noticed by full comparisons only");
-        })
-        .ok();
+    let start = || Watched::start(tools.data_dir(), applied.roots(), &tools.state.cookies(), told);
+    if let Err(error) = local.watch(start) {
+        tracing::warn!(%error, "changes are noticed by full comparisons only");
+    }
 }
 
 type Found = Vec<(Difference, Option<Digest>)>;

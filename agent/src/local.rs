@@ -2,7 +2,7 @@
 //! changes, a look costs what has changed since the last one; without that, it walks.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -37,8 +37,7 @@ pub struct Local {
     pub store: Store,
     /// The manifest that is applied.
     pub applied: Option<Arc<Manifest>>,
-    /// The kernel's word on the tree, while it is watched.
-    pub watched: Option<Watched>,
+    watched: Option<Watched>,
     seen: Option<Seen>,
 }
 
@@ -53,6 +52,21 @@ impl Local {
     /// Nothing looked at yet.
     pub fn new(inventory: Inventory, store: Store, applied: Option<Arc<Manifest>>) -> Self {
         Self { inventory, store, applied, watched: None, seen: None }
+    }
+
+    /// Whether exactly these roots are watched, where they are now.
+    pub fn watches(&self, roots: &BTreeSet<ManagedPath>) -> bool {
+        self.watched.as_ref().is_some_and(|watched| watched.is_of(roots))
+    }
+
+    /// Watches from now on what `start` gives. What was seen before is worth nothing then: nobody has
+    /// told what happened in between.
+    pub fn watch<E>(&mut self, start: impl FnOnce() -> Result<Watched, E>) -> Result<(), E> {
+        self.seen = None;
+        // The old one ends first: both would use the same folder.
+        self.watched = None;
+        self.watched = Some(start()?);
+        Ok(())
     }
 
     /// Every file below these roots as it is now.
@@ -155,7 +169,7 @@ mod tests {
 
     fn watch(local: &mut Local, dir: &Path, roots: &[ManagedPath]) {
         let cookies = dir.join("cookies");
-        local.watched = Watched::start(&dir.join("data"), roots, &cookies, |_| ()).ok();
+        local.watch(|| Watched::start(&dir.join("data"), roots, &cookies, |_| ())).unwrap();
     }
 
     /// One thing that somebody does to a tree.
@@ -243,6 +257,20 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &local.just_seen(&data, &roots).unwrap()));
         let more = [path("projects/p"), path("projects/q")];
         assert!(!Arc::ptr_eq(&first, &local.look(&data, &more).unwrap()), "other roots");
+    }
+
+    #[test]
+    fn what_was_seen_before_the_watch_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        fs::create_dir_all(data.join("projects/p")).unwrap();
+        let roots = [path("projects/p")];
+        let mut local = local(dir.path());
+        assert!(local.look(&data, &roots).unwrap().is_empty());
+        fs::write(data.join("projects/p/a"), "1").unwrap();
+        watch(&mut local, dir.path(), &roots);
+        assert_eq!(local.look(&data, &roots).unwrap().len(), 1);
+        assert_eq!(local.just_seen(&data, &roots).unwrap().len(), 1);
     }
 
     #[test]

@@ -79,8 +79,12 @@ pub struct Known {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
     files: HashMap<ManagedPath, Known>,
-    changed: bool,
+    /// How often something was learnt or forgotten since it was written.
+    changes: usize,
 }
+
+/// It is written when one file of so many has changed: what a restart does not know is read again.
+const WRITTEN_PER: usize = 50;
 
 impl Inventory {
     /// Reads it; an empty one when it is absent or damaged.
@@ -91,12 +95,13 @@ impl Inventory {
             .filter(|(digest, body)| Digest::of(body).0 == **digest)
             .and_then(|(_, body)| serde_json::from_slice(body).ok())
             .unwrap_or_default();
-        Self { files, changed: false }
+        Self { files, changes: 0 }
     }
 
-    /// Writes it if it has changed.
+    /// Writes it if enough of it has changed.
     pub fn save(&mut self, file: &Path) -> Done<()> {
-        if std::mem::take(&mut self.changed) {
+        if self.changes > self.files.len() / WRITTEN_PER {
+            self.changes = 0;
             let body = serde_json::to_vec(&self.files).expect("plain values with text keys");
             let mut bytes = Digest::of(&body).0.to_vec();
             bytes.extend(body);
@@ -112,13 +117,13 @@ impl Inventory {
 
     /// Forgets everything, so that the next look reads every file.
     pub fn clear(&mut self) {
+        self.changes += self.files.len();
         self.files.clear();
-        self.changed = true;
     }
 
     /// Forgets one file.
     pub fn forget(&mut self, path: &ManagedPath) {
-        self.changed |= self.files.remove(path).is_some();
+        self.changes += usize::from(self.files.remove(path).is_some());
     }
 
     /// A file: from memory when its stamp is the same, else by reading it. `None` when there is no
@@ -154,7 +159,7 @@ impl Inventory {
         }
         let bytes = fs::read(at).map_err(failed("read", at))?;
         let known = Known { stamp, digest: Digest::of(&bytes), mode: meta.mode() & 0o777 };
-        self.changed = true;
+        self.changes += 1;
         if stamp.is_settled() {
             self.files.insert(path.clone(), known);
         } else {

@@ -61,6 +61,7 @@ impl Run {
     async fn take(&self) -> anyhow::Result<Value> {
         let args = ["snapshot", "create", &self.site.name, "-m", "benchmark", "-o", "json"];
         let answer: Value = serde_json::from_str(&self.scene.cluster.ctl(&args).await?)?;
+        anyhow::ensure!(answer["answer"]["detail"].is_object(), "no snapshot: {answer:#}");
         Ok(answer["answer"]["detail"].clone())
     }
 
