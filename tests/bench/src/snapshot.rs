@@ -61,8 +61,8 @@ impl Run {
     async fn take(&self) -> anyhow::Result<Value> {
         let args = ["snapshot", "create", &self.site.name, "-m", "benchmark", "-o", "json"];
         let answer: Value = serde_json::from_str(&self.scene.cluster.ctl(&args).await?)?;
-        anyhow::ensure!(answer["answer"]["detail"].is_object(), "no snapshot: {answer:#}");
-        Ok(answer["answer"]["detail"].clone())
+        anyhow::ensure!(answer["data"]["answer"]["detail"].is_object(), "no snapshot: {answer:#}");
+        Ok(answer["data"]["answer"]["detail"].clone())
     }
 
     /// Milliseconds of several of the same tree.
@@ -97,7 +97,7 @@ impl Run {
         let args =
             ["gateway", "rollback", &self.site.name, "-m", "benchmark", "--yes", "-o", "json"];
         let done: Value = serde_json::from_str(&self.scene.cluster.ctl(&args).await?)?;
-        let attempt = &done["attempt"];
+        let attempt = &done["data"]["attempt"];
         anyhow::ensure!(attempt["result"] == "applied", "not restored: {attempt:#}");
         let number = |key: &str| attempt[key].as_f64().unwrap_or_default();
         Ok((number("durationMs"), number("filesChanged")))
