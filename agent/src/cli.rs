@@ -80,8 +80,24 @@ enum Command {
     },
 }
 
+/// The agent waits for a gateway and a disk: more threads would only cost memory beside the gateway.
+const WORKERS: usize = 2;
+/// File jobs exclude one another anyway.
+const FILE_THREADS: usize = 4;
+
+/// Reads the command line and carries it out.
+pub fn start() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(FILE_THREADS)
+        .enable_all()
+        .build()?;
+    runtime.block_on(Box::pin(run(cli)))
+}
+
 /// Sets logging up and carries the command out.
-pub async fn run(cli: Cli) -> anyhow::Result<()> {
+async fn run(cli: Cli) -> anyhow::Result<()> {
     logging(cli.log_format);
     millwright_certs::install_crypto_provider();
     match cli.command {

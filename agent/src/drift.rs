@@ -238,7 +238,8 @@ type Found = Vec<(Difference, Option<Digest>)>;
 async fn found(tools: &Tools, depth: Depth) -> Result<Found, ()> {
     let found = tools
         .on_disk(Step::Verify, move |tools, local| {
-            let Some(applied) = local.applied.clone() else { return Ok(Vec::new()) };
+            // A copy: the flat list that a comparison makes goes with it.
+            let Some(applied) = local.applied.as_deref().cloned() else { return Ok(Vec::new()) };
             let live = match depth {
                 Depth::Told | Depth::Whole => local.look(tools.data_dir(), applied.roots())?,
                 Depth::Anew => local.look_anew(tools.data_dir(), applied.roots())?,

@@ -1,10 +1,5 @@
 //! The agent program.
 
-use clap::Parser;
-use millwright_agent::cli;
-
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let parsed = cli::Cli::parse();
-    Box::pin(cli::run(parsed)).await
+fn main() -> anyhow::Result<()> {
+    millwright_agent::cli::start()
 }
