@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::{Held, Tools, Work, event, failed, role, sessions};
 use crate::{
     faults,
-    gateway::{Locked, ScanKind, Version},
+    gateway::{Locked, ScanKind, Scanned, Version},
 };
 
 const PAUSE: Duration = Duration::from_millis(500);
@@ -81,11 +81,32 @@ async fn locked(tools: &Tools, work: &mut Work) -> Result<(), Event> {
     ))
 }
 
+/// Takes the lock of a kind. A scan that still reads would read what is about to change, our own of
+/// the preflight like anybody's: it is waited for before the lock, and once more under it.
 async fn acquire(tools: &Tools, work: &mut Work, kind: ScanKind) -> Result<(), Event> {
+    let last = idle(tools, kind).await?;
+    granted(tools, work, kind, last).await?;
+    if let Err(event) = idle(tools, kind).await {
+        release(tools, work).await;
+        return Err(event);
+    }
+    Ok(())
+}
+
+async fn idle(tools: &Tools, kind: ScanKind) -> Result<Scanned, Event> {
+    let within = Duration::from(tools.config.gateway.scan_timeout);
+    let idle = tools.gateway.await_idle(kind, within).await;
+    idle.map_err(|trouble| failed(trouble.failure(Step::Lock)))
+}
+
+async fn granted(
+    tools: &Tools,
+    work: &mut Work,
+    kind: ScanKind,
+    last: Scanned,
+) -> Result<(), Event> {
     let trouble = |trouble: crate::gateway::Trouble| failed(trouble.failure(Step::Lock));
-    // Only an estimate: a gateway that is in trouble is told by the lock itself.
-    let last = tools.gateway.last_scan(kind).await.map_or(0, |last| last.took_ms);
-    let scan_ms = u64::try_from(last).unwrap_or(0);
+    let scan_ms = u64::try_from(last.took_ms).unwrap_or(0);
     let asked_s = hold_s(work.plan.changes.paths().count(), scan_ms);
     let deadline = Instant::now() + Duration::from(tools.config.gateway.lock_wait);
     loop {

@@ -77,8 +77,8 @@ impl<'a> Run<'a> {
     async fn start(args: &'a Args, dir: &Path) -> anyhow::Result<Self> {
         let mut scene = Scene::start(dir, &args.repo, &[]).await?;
         let (site, _) = scene.site(dir, simulate).await?;
-        let mut mirror = Mirror::copy(&site.data_dir(), &dir.join("mirror"), ROOT)?;
-        let (whole, rng) = (vec![mirror.digest()?], StdRng::seed_from_u64(args.seed));
+        let (mut mirror, before) = Mirror::copy(&site.data_dir(), &dir.join("mirror"), ROOT)?;
+        let (whole, rng) = (vec![before, mirror.digest()?], StdRng::seed_from_u64(args.seed));
         Ok(Self { args, rng, scene, site, mirror, whole, kills: 0, commits: 0, files: 0 })
     }
 

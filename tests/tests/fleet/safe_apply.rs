@@ -210,6 +210,23 @@ async fn a_scan_that_never_ends_is_told_as_inconsistent_with_the_old_files() -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_while_a_scan_reads() -> anyhow::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let mut case = Case::new("").await?;
+    // The scan by which the agent asks whether it may write takes longer than all that follows it.
+    case.plant.sim.set(|knobs| (knobs.scan.min_ms, knobs.scan.max_ms) = (1_500, 1_500));
+    let before = case.plant.sim.scans().len();
+    case.change("applied").await?;
+    case.runs(2)?;
+    let meta = std::fs::metadata(case.plant.data_dir.join(VIEW))?;
+    let written_ms = meta.ctime() * 1_000 + meta.ctime_nsec() / 1_000_000;
+    let scans = case.plant.sim.scans();
+    let asked = scans.get(before).expect("the agent asked whether it may write");
+    assert!(asked.ended_ms.is_some_and(|ended| ended <= written_ms), "{written_ms} {asked:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_whose_clock_is_an_hour_off_is_compared_with_itself() -> anyhow::Result<()> {
     let mut case = Case::new("").await?;
     case.plant.sim.set(|knobs| knobs.clock_skew_ms = -3_600_000);

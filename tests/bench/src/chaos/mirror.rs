@@ -25,28 +25,46 @@ pub(super) struct Mirror {
 
 impl Mirror {
     /// Copies what a gateway reads of a data directory; the repository's root lies at `root` in it.
-    pub(super) fn copy(data_dir: &Path, dir: &Path, root: &str) -> anyhow::Result<Self> {
-        let mut files = Files::new();
-        let mut open: Vec<PathBuf> = ROOTS.iter().map(PathBuf::from).collect();
+    /// With it comes the digest of everything but that root: of the tree before anything was applied.
+    pub(super) fn copy(data_dir: &Path, dir: &Path, root: &str) -> anyhow::Result<(Self, String)> {
+        let root = Path::new(root);
+        let reader = Reader::default();
+        let mut mirror =
+            Self { dir: dir.to_owned(), root: dir.join(root), files: Files::new(), reader };
+        for top in ROOTS {
+            mirror.take(data_dir, Path::new(top), root)?;
+        }
+        let before = mirror.digest()?;
+        mirror.take(data_dir, root, Path::new(""))?;
+        Ok((mirror, before))
+    }
+
+    /// Copies a folder without what is named.
+    fn take(&mut self, data_dir: &Path, folder: &Path, without: &Path) -> anyhow::Result<()> {
+        let mut open = vec![folder.to_owned()];
         while let Some(folder) = open.pop() {
             let Ok(entries) = fs::read_dir(data_dir.join(&folder)) else { continue };
-            fs::create_dir_all(dir.join(&folder))?;
+            fs::create_dir_all(self.dir.join(&folder))?;
             for entry in entries {
                 let entry = entry?;
                 let path = folder.join(entry.file_name());
+                if path == without {
+                    continue;
+                }
                 if entry.file_type()?.is_dir() {
                     open.push(path);
                     continue;
                 }
                 let content = fs::read(entry.path())?;
-                fs::write(dir.join(&path), &content)?;
-                if let Ok(own) = path.strip_prefix(root) {
-                    files.insert(own.to_str().context("a path is text")?.to_owned(), content);
+                let at = self.dir.join(&path);
+                fs::write(&at, &content)?;
+                if let Ok(own) = at.strip_prefix(&self.root) {
+                    let own = own.to_str().context("a path is text")?.to_owned();
+                    self.files.insert(own, content);
                 }
             }
         }
-        let reader = Reader::default();
-        Ok(Self { dir: dir.to_owned(), root: dir.join(root), files, reader })
+        Ok(())
     }
 
     /// What is there now.
