@@ -12,6 +12,8 @@ pub mod index;
 pub mod mirror;
 pub mod pack;
 pub mod refs;
+#[cfg(test)]
+mod scratch;
 pub mod tree;
 
 use std::{

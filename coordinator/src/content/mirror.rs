@@ -38,10 +38,17 @@ pub enum MirrorFailed {
     },
 }
 
+/// Packs that may come before a repository is opened again: the library counts them when it opens one
+/// and takes in no more than it has room for.
+const PACKS_SPARE: u16 = 200;
+/// Packs that may come by one fetch, or from a peer, while it is open.
+const PACKS_AT_ONCE: u16 = 8;
+
 /// One mirror.
 pub struct Mirror {
     url: String,
-    repository: gix::ThreadSafeRepository,
+    opened: Mutex<Opened>,
+    spare: u16,
     /// One fetch at a time.
     fetching: Mutex<()>,
     /// Answers of [`Mirror::changed_at`].
@@ -90,18 +97,45 @@ pub fn from_git(id: &gix::oid) -> GitId {
     GitId::from_slice(id.as_bytes()).unwrap_or_default()
 }
 
+/// A repository as it was opened.
+struct Opened {
+    repository: gix::ThreadSafeRepository,
+    /// Packs that it can hold.
+    room: u16,
+}
+
+impl Opened {
+    fn of(dir: &Path, spare: u16) -> Result<Self, MirrorFailed> {
+        let room = packs(dir).saturating_add(spare).saturating_add(PACKS_AT_ONCE);
+        let options = gix::open::Options::default()
+            .object_store_slots(gix::odb::store::init::Slots::Given(room));
+        let repository = gix::ThreadSafeRepository::open_opts(dir, options)
+            .map_err(|error| MirrorFailed::Open(chain(&error)))?;
+        Ok(Self { repository, room })
+    }
+}
+
+/// Packs of a bare repository.
+fn packs(dir: &Path) -> u16 {
+    let entries = std::fs::read_dir(dir.join("objects/pack")).into_iter().flatten().flatten();
+    let indices = entries.filter(|entry| entry.path().extension().is_some_and(|e| e == "idx"));
+    u16::try_from(indices.count()).unwrap_or(u16::MAX)
+}
+
 impl Mirror {
     /// Opens the mirror, creating it when absent.
     pub fn open(dir: &Path, url: &str) -> Result<Self, MirrorFailed> {
-        let failed = |error: &dyn std::error::Error| MirrorFailed::Open(chain(error));
-        let repository = if dir.exists() {
-            gix::open(dir).map_err(|e| failed(&e))?
-        } else {
-            gix::init_bare(dir).map_err(|e| failed(&e))?
-        };
+        Self::with_room(dir, url, PACKS_SPARE)
+    }
+
+    fn with_room(dir: &Path, url: &str, spare: u16) -> Result<Self, MirrorFailed> {
+        if !dir.exists() {
+            gix::init_bare(dir).map_err(|error| MirrorFailed::Open(chain(&error)))?;
+        }
         Ok(Self {
             url: url.to_owned(),
-            repository: repository.into_sync(),
+            opened: Mutex::new(Opened::of(dir, spare)?),
+            spare,
             fetching: Mutex::new(()),
             changed: Mutex::default(),
         })
@@ -113,7 +147,18 @@ impl Mirror {
     }
 
     pub(super) fn local(&self) -> gix::Repository {
-        self.repository.to_thread_local()
+        self.opened.lock().expect("nothing panics while holding it").repository.to_thread_local()
+    }
+
+    /// Before packs come: the repository is opened again when it has no room for them. Who works with
+    /// it now keeps what they have.
+    pub(super) fn make_room(&self) -> Result<(), MirrorFailed> {
+        let mut opened = self.opened.lock().expect("nothing panics while holding it");
+        let dir = opened.repository.to_thread_local().path().to_owned();
+        if packs(&dir).saturating_add(PACKS_AT_ONCE) > opened.room {
+            *opened = Opened::of(&dir, self.spare)?;
+        }
+        Ok(())
     }
 
     /// Fetches all branches and tags.
@@ -123,6 +168,7 @@ impl Mirror {
             url: without_credentials(&self.url),
             why: chain(error),
         };
+        self.make_room()?;
         let mut repository = self.local();
         repository.committer_or_set_generic_fallback().map_err(|e| failed(&e))?;
         let refspecs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
@@ -287,4 +333,30 @@ fn entry_at(
     };
     let parent = commit.parent_ids().next().map(|id| from_git(id.as_ref()));
     Ok(EntryAt { entry, authored, parent })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::scratch::{commit, git},
+        *,
+    };
+
+    #[test]
+    fn a_repository_that_is_pushed_to_often_is_followed_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let work = dir.path().join("work");
+        std::fs::create_dir_all(&work).unwrap();
+        git(&work, &["init", "--quiet"]);
+        let url = work.to_str().unwrap();
+        let mirror = Mirror::with_room(&dir.path().join("mirror"), url, 2).unwrap();
+        for push in 0..40 {
+            let pushed = commit(&work, "file", &push.to_string());
+            mirror.fetch().unwrap();
+            let files = mirror.files(pushed, "").unwrap();
+            let content = mirror.reader().read(files[0].1).unwrap();
+            assert_eq!(content, push.to_string().into_bytes());
+        }
+        assert_eq!(packs(&dir.path().join("mirror")), 40);
+    }
 }

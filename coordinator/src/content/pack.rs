@@ -89,6 +89,7 @@ impl Mirror {
 
     /// Takes a pack in; afterwards the commit and all of its files are here.
     pub fn take_pack(&self, commit: GitId, pack: impl Read) -> Result<(), MirrorFailed> {
+        self.make_room()?;
         let repository = self.local();
         let folder = repository.objects.store_ref().path().join("pack");
         std::fs::create_dir_all(&folder).map_err(|e| failed(commit, e))?;
