@@ -165,3 +165,6 @@ fn of_snapshot(
     }
     Manifest::new(roots, files)
 }
+
+#[cfg(test)]
+mod tests;
