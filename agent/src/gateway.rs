@@ -11,7 +11,11 @@ mod scan;
 mod sessions;
 mod status;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use millwright_model::report::{Failure, FailureKind, Retry, Step};
 use reqwest::{Method, StatusCode, redirect::Policy};
@@ -70,7 +74,9 @@ impl Trouble {
 pub struct Gateway {
     client: reqwest::Client,
     url: String,
-    token: String,
+    token_file: PathBuf,
+    /// As read last.
+    token: Arc<Mutex<String>>,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -91,7 +97,8 @@ impl Gateway {
             .timeout(Duration::from_secs(30))
             .build()?;
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { client, url, token: token.trim().to_owned() })
+        let token = Arc::new(Mutex::new(token.trim().to_owned()));
+        Ok(Self { client, url, token_file: token_file.to_owned(), token })
     }
 
     /// Its address.
@@ -99,8 +106,37 @@ impl Gateway {
         &self.url
     }
 
-    /// Sends a request; the answer's status has not been judged.
+    fn token(&self) -> String {
+        self.token.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Whether the token file has another token now, which is used from here on.
+    async fn has_new_token(&self) -> bool {
+        let Ok(text) = tokio::fs::read_to_string(&self.token_file).await else { return false };
+        let mut token = self.token.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let is_new = *token != text.trim();
+        text.trim().clone_into(&mut token);
+        is_new
+    }
+
+    /// Sends a request; the answer's status has not been judged. A token that was replaced since the
+    /// agent began is found in its file.
     async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(StatusCode, Vec<u8>), Trouble> {
+        let answer = self.send_once(method.clone(), path, body.clone()).await?;
+        match answer.0 {
+            StatusCode::UNAUTHORIZED if self.has_new_token().await => {
+                self.send_once(method, path, body).await
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    async fn send_once(
         &self,
         method: Method,
         path: &str,
@@ -109,7 +145,7 @@ impl Gateway {
         let mut request = self
             .client
             .request(method, format!("{}{path}", self.url))
-            .header("X-Ignition-API-Token", &self.token);
+            .header("X-Ignition-API-Token", self.token());
         if let Some(body) = body {
             request = request.json(&body);
         }

@@ -20,7 +20,7 @@ impl Gateway {
         let mut response = self
             .client
             .get(format!("{}{path}", self.url))
-            .header("X-Ignition-API-Token", &self.token)
+            .header("X-Ignition-API-Token", self.token())
             .header("Accept", "application/octet-stream")
             .timeout(PATIENCE)
             .send()

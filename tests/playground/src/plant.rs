@@ -72,6 +72,7 @@ pub struct Plant {
     /// The other node, on a pair.
     pub backup: Option<Backup>,
     settings: Settings,
+    home: PathBuf,
     repository: PathBuf,
     agent: Option<Process>,
 }
@@ -122,7 +123,7 @@ impl Plant {
         let agent_dir = dir.join("backup-agent");
         let enrol =
             Enrol { member: "backup", sim: &sim, data_dir: &data_dir, agent_dir: &agent_dir };
-        plant.enrol(dir, &enrol).await?;
+        plant.enrol(&enrol).await?;
         plant.backup = Some(Backup { sim, data_dir, agent_dir, agent: None });
         Ok(plant)
     }
@@ -143,19 +144,25 @@ impl Plant {
             agent_dir: disk.join("agent"),
             backup: None,
             settings,
+            home: dir.to_owned(),
             repository: dir.join("repository"),
             agent: None,
         };
         let member = if role == Role::Master { "master" } else { "single" };
         let (sim, data_dir, agent_dir) = (&plant.sim, &plant.data_dir, &plant.agent_dir);
-        plant.enrol(dir, &Enrol { member, sim, data_dir, agent_dir }).await?;
+        plant.enrol(&Enrol { member, sim, data_dir, agent_dir }).await?;
         plant.git(&["init", "-q", "-b", "main", "."])?;
         Ok(plant)
     }
 
-    async fn enrol(&self, dir: &Path, enrol: &Enrol<'_>) -> anyhow::Result<()> {
+    /// Where the agent of a node finds its gateway's token.
+    pub fn token_file(&self, member: &str) -> PathBuf {
+        self.home.join(format!("gateway-token-{member}"))
+    }
+
+    async fn enrol(&self, enrol: &Enrol<'_>) -> anyhow::Result<()> {
         let Enrol { member, sim, data_dir, agent_dir } = enrol;
-        let token_file = dir.join(format!("gateway-token-{member}"));
+        let token_file = self.token_file(member);
         std::fs::write(&token_file, sim.token_header())?;
         let made = ["token", "create", "agent", NAME, "--member", member];
         let token = self.cluster.ctl(&made).await?;

@@ -210,6 +210,20 @@ async fn a_scan_that_never_ends_is_told_as_inconsistent_with_the_old_files() -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_replaced_is_found_in_its_file() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    let made = case.sim(json!({"do": "token", "name": "second", "level": "Deploy"})).await?;
+    let token = made["token"].as_str().expect("a token").to_owned();
+    case.sim(json!({"do": "revokeToken", "name": "agent"})).await?;
+    let attempt = case.change("failed").await?;
+    assert!(kinds(&attempt).iter().all(|kind| kind == "unauthorized"), "{attempt:#}");
+    case.runs(1)?;
+    std::fs::write(case.plant.token_file("single"), token)?;
+    case.plant.cluster.ctl(&["gateway", "retry", "line1", "-m", "new token"]).await?;
+    case.runs(2)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_while_a_scan_reads() -> anyhow::Result<()> {
     use std::os::unix::fs::MetadataExt;
     let mut case = Case::new("").await?;

@@ -59,13 +59,19 @@ pub(super) fn verdict(state: &State, name: &GatewayName) -> Verdict {
     match last.filter(|a| (a.generation, a.attempt) >= (desired.generation, desired.attempt)) {
         Some(attempt) => ended(state, name, desired, attempt),
         None => {
+            // What the change may wait for.
+            let seen = status.map(|status| status.written_facts()).map(|facts| facts.state);
+            let waits = match seen.as_deref() {
+                None | Some("" | "RUNNING") => String::new(),
+                Some(seen) => format!("; the gateway is {seen}"),
+            };
             let what = match &desired.origin {
                 DesiredOrigin::Rollout | DesiredOrigin::Commit => {
                     format!("applying commit {}", desired.render.commit.short())
                 }
                 DesiredOrigin::Snapshot { id, .. } => format!("restoring snapshot {id}"),
             };
-            says("Syncing", "Assigned", what)
+            says("Syncing", "Assigned", what + &waits)
         }
     }
 }
