@@ -1,4 +1,5 @@
-//! `millctl gateway sync`: has the assignment applied once more, with every file read anew: for a gateway whose files may have been touched behind the agent.
+//! `millctl gateway sync`: has the assignment applied once more, with every file read anew: for a
+//! gateway whose files may have been touched behind the agent.
 
 use millwright_proto::control::ActOnGatewayRequest;
 
