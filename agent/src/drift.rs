@@ -2,11 +2,7 @@
 //! comparison comes rarely, and whenever the kernel lost count or cannot watch that many folders.
 //! Differences are by digest, so our own writes and the gateway's re-stamping are none.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use millwright_agent_domain::{
     drift::{Difference, NAMED_MAX, differences, status},
@@ -29,7 +25,6 @@ use crate::{
     effect::{Tools, verify::only_stamps_differ},
     fs::{
         self, Done,
-        inventory::Known,
         watched::{Told, Watched},
     },
     instruct::Said,
@@ -238,17 +233,17 @@ type Found = Vec<(Difference, Option<Digest>)>;
 async fn found(tools: &Tools, depth: Depth) -> Result<Found, ()> {
     let found = tools
         .on_disk(Step::Verify, move |tools, local| {
-            // A copy: the flat list that a comparison makes goes with it.
-            let Some(applied) = local.applied.as_deref().cloned() else { return Ok(Vec::new()) };
-            let live = match depth {
+            let Some(applied) = local.applied.clone() else { return Ok(Vec::new()) };
+            match depth {
                 Depth::Told | Depth::Whole => local.look(tools.data_dir(), applied.roots())?,
                 Depth::Anew => local.look_anew(tools.data_dir(), applied.roots())?,
-            };
+            }
+            let live = local.inventory.below(applied.roots());
             let unmanaged = match tools.state.unmanaged()? {
                 Some(known) => known,
-                None => first_look(tools, &applied, &live)?,
+                None => first_look(tools, &applied, live.iter().map(|(path, _)| *path))?,
             };
-            let tree = live.iter().map(|(path, known)| (path, known.digest));
+            let tree = live.into_iter().map(|(path, known)| (path, known.digest));
             Ok(differences(&applied, &unmanaged, tree)
                 .into_iter()
                 .map(|difference| {
@@ -262,12 +257,12 @@ async fn found(tools: &Tools, depth: Depth) -> Result<Found, ()> {
 }
 
 /// What lies below the roots at the first look after a change and belongs to nobody is no drift later.
-fn first_look(
+fn first_look<'l>(
     tools: &Tools,
     applied: &Manifest,
-    live: &BTreeMap<ManagedPath, Known>,
+    live: impl Iterator<Item = &'l ManagedPath>,
 ) -> Done<BTreeSet<ManagedPath>> {
-    let foreign = live.keys().filter(|path| applied.get(path).is_none());
+    let foreign = live.filter(|path| applied.get(path).is_none());
     let unmanaged = foreign.cloned().collect();
     tools.state.keep_unmanaged(&unmanaged)?;
     Ok(unmanaged)

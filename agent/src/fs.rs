@@ -92,16 +92,33 @@ pub fn read_if_there(path: &Path) -> Done<Option<Vec<u8>>> {
     }
 }
 
+/// Opens a file to read it piece by piece; `None` when there is none.
+pub fn open_if_there(path: &Path) -> Done<Option<io::BufReader<File>>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(io::BufReader::new(file))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", path)(error)),
+    }
+}
+
 /// Replaces a file durably.
 pub fn replace(path: &Path, content: &[u8]) -> Done<()> {
+    replace_by(path, |out| out.write_all(content))
+}
+
+/// Replaces a file durably by what `write` writes, which need not be in memory at once.
+pub fn replace_by(
+    path: &Path,
+    write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
+) -> Done<()> {
     let fresh = path.with_extension("new");
-    let write = || {
-        let mut file = File::create(&fresh)?;
-        file.write_all(content)?;
-        file.sync_all()?;
+    let all = || {
+        let mut out = io::BufWriter::new(File::create(&fresh)?);
+        write(&mut out)?;
+        out.into_inner()?.sync_all()?;
         fs::rename(&fresh, path)
     };
-    write().map_err(|error| {
+    all().map_err(|error| {
         // Half a file would only take room from the next try.
         let _gone = fs::remove_file(&fresh);
         failed("write", path)(error)

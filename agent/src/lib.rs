@@ -12,6 +12,7 @@ pub mod edge;
 pub mod effect;
 pub mod enrol;
 pub mod faults;
+pub mod frames;
 pub mod fs;
 pub mod gateway;
 pub mod instruct;

@@ -2,7 +2,7 @@
 //! changes, a look costs what has changed since the last one; without that, it walks.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -14,24 +14,17 @@ use millwright_model::{
 };
 
 use crate::{
-    fs::{
-        Done,
-        inventory::{Inventory, Known},
-        watched::Watched,
-    },
+    fs::{Done, inventory::Inventory, watched::Watched},
     snapshot::Store,
 };
 
 /// A look that the kernel does not keep up to date counts no more after this: people may have saved.
 const SEEN_FRESH: Duration = Duration::from_secs(2);
 
-/// Every file below some roots, by path. Shared: a look that nothing has changed copies nothing.
-pub type Files = Arc<BTreeMap<ManagedPath, Known>>;
-
 /// What is known of the disk; used inside blocking jobs only, never across a wait.
 #[derive(Debug)]
 pub struct Local {
-    /// Digests of files that have not changed.
+    /// The files of the tree as they were last seen.
     pub inventory: Inventory,
     /// Snapshots and pre-images.
     pub store: Store,
@@ -41,11 +34,11 @@ pub struct Local {
     seen: Option<Seen>,
 }
 
+/// A look: below these roots the inventory was complete then.
 #[derive(Debug)]
 struct Seen {
     at: Instant,
     roots: Vec<ManagedPath>,
-    files: Files,
 }
 
 impl Local {
@@ -69,92 +62,81 @@ impl Local {
         Ok(())
     }
 
-    /// Every file below these roots as it is now.
-    pub fn look(&mut self, data_dir: &Path, roots: &[ManagedPath]) -> Done<Files> {
-        match self.kept_up_to_date(data_dir, roots) {
-            Some(files) => Ok(files),
-            None => self.look_anew(data_dir, roots),
+    /// Forgets what was read: the next look reads every file.
+    pub fn forget(&mut self) {
+        self.seen = None;
+        self.inventory.clear();
+    }
+
+    /// Looks at every file below these roots: the inventory has them then as they are now.
+    pub fn look(&mut self, data_dir: &Path, roots: &[ManagedPath]) -> Done<()> {
+        match self.keep_up_to_date(data_dir, roots) {
+            true => Ok(()),
+            false => self.look_anew(data_dir, roots),
         }
     }
 
     /// The same; a look of a moment ago is enough where the kernel does not tell.
-    pub fn just_seen(&mut self, data_dir: &Path, roots: &[ManagedPath]) -> Done<Files> {
-        let last = self.seen.as_ref().filter(|s| s.roots == roots && s.at.elapsed() < SEEN_FRESH);
-        let last = last.map(|seen| Arc::clone(&seen.files));
-        match self.kept_up_to_date(data_dir, roots).or(last) {
-            Some(files) => Ok(files),
-            None => self.look_anew(data_dir, roots),
+    pub fn look_lately(&mut self, data_dir: &Path, roots: &[ManagedPath]) -> Done<()> {
+        let is_fresh = |seen: &Seen| seen.roots == roots && seen.at.elapsed() < SEEN_FRESH;
+        let fresh = self.seen.as_ref().is_some_and(is_fresh);
+        match self.keep_up_to_date(data_dir, roots) || fresh {
+            true => Ok(()),
+            false => self.look_anew(data_dir, roots),
         }
     }
 
     /// Walks the whole tree, whatever the kernel has told.
-    pub fn look_anew(&mut self, data_dir: &Path, roots: &[ManagedPath]) -> Done<Files> {
+    pub fn look_anew(&mut self, data_dir: &Path, roots: &[ManagedPath]) -> Done<()> {
         self.seen = None;
         if let Some(watched) = &mut self.watched {
             watched.begin();
         }
-        let files = Arc::new(self.inventory.walk_all(data_dir, roots)?);
-        self.seen =
-            Some(Seen { at: Instant::now(), roots: roots.to_vec(), files: Arc::clone(&files) });
-        Ok(files)
+        self.inventory.walk_all(data_dir, roots)?;
+        self.seen = Some(Seen { at: Instant::now(), roots: roots.to_vec() });
+        Ok(())
     }
 
-    /// The last look with what has changed since. `None` when the kernel cannot vouch for it, or when
-    /// what changed cannot be looked at: a walk says then what is the matter.
-    fn kept_up_to_date(&mut self, data_dir: &Path, roots: &[ManagedPath]) -> Option<Files> {
-        let mut seen = self.seen.take().filter(|seen| seen.roots == roots)?;
-        let changed = self.watched.as_mut()?.changes(roots)?;
-        if !changed.is_empty() {
-            let files = Arc::make_mut(&mut seen.files);
-            let mut last: Option<&Path> = None;
-            for path in &changed {
-                // What lies below the last one has been looked at with it, and may be gone.
-                if last.is_none_or(|last| !path.starts_with(last)) {
-                    refresh(&mut self.inventory, data_dir, files, path).ok()?;
-                    last = Some(path);
+    /// Looks at what has changed since the last look. `false` when the kernel cannot vouch for it, or
+    /// when what changed cannot be looked at: a walk says then what is the matter.
+    fn keep_up_to_date(&mut self, data_dir: &Path, roots: &[ManagedPath]) -> bool {
+        let Some(seen) = self.seen.take().filter(|seen| seen.roots == roots) else { return false };
+        let Some(changed) = self.watched.as_mut().and_then(|watched| watched.changes(roots)) else {
+            return false;
+        };
+        let mut last: Option<&Path> = None;
+        for path in &changed {
+            // What lies below the last one has been looked at with it, and may be gone.
+            if last.is_none_or(|last| !path.starts_with(last)) {
+                if refresh(&mut self.inventory, data_dir, path).is_err() {
+                    return false;
                 }
+                last = Some(path);
             }
         }
-        seen.at = Instant::now();
-        let files = Arc::clone(&seen.files);
-        self.seen = Some(seen);
-        Some(files)
+        self.seen = Some(Seen { at: Instant::now(), ..seen });
+        true
     }
 }
 
 /// Looks again at one path and at all that lies below it.
-fn refresh(
-    inventory: &mut Inventory,
-    data_dir: &Path,
-    files: &mut BTreeMap<ManagedPath, Known>,
-    path: &Path,
-) -> Done<()> {
+fn refresh(inventory: &mut Inventory, data_dir: &Path, path: &Path) -> Done<()> {
     let relative = path.strip_prefix(data_dir).ok().and_then(Path::to_str);
     // A name that is no managed path is nobody's: a walk leaves it out too.
     let Some(path) = relative.and_then(|relative| ManagedPath::parse(relative).ok()) else {
         return Ok(());
     };
-    if never_touch(&path).is_some() {
-        return Ok(());
+    match never_touch(&path) {
+        Some(_) => Ok(()),
+        None => inventory.walk(data_dir, &path),
     }
-    let gone: Vec<ManagedPath> = files
-        .range(path.clone()..)
-        .map(|(known, _)| known)
-        .take_while(|known| known.as_str().starts_with(path.as_str()))
-        .filter(|known| known.starts_with_dir(&path))
-        .cloned()
-        .collect();
-    for known in &gone {
-        files.remove(known);
-    }
-    files.extend(inventory.walk(data_dir, &path)?);
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
+    use millwright_model::digest::Digest;
     use proptest::prelude::*;
 
     use super::*;
@@ -170,6 +152,11 @@ mod tests {
     fn watch(local: &mut Local, dir: &Path, roots: &[ManagedPath]) {
         let cookies = dir.join("cookies");
         local.watch(|| Watched::start(&dir.join("data"), roots, &cookies, |_| ())).unwrap();
+    }
+
+    fn digests(inventory: &Inventory) -> Vec<(ManagedPath, Digest)> {
+        let files = inventory.below(&[path("projects/p")]);
+        files.into_iter().map(|(path, known)| (path.clone(), known.digest)).collect()
     }
 
     /// One thing that somebody does to a tree.
@@ -230,33 +217,32 @@ mod tests {
                 for deed in &deeds {
                     carry_out(&root, deed);
                 }
-                let told = local.kept_up_to_date(&data, &roots);
-                let walked = Inventory::default().walk_all(&data, &roots).unwrap();
-                let told = told.expect("the tree is watched");
-                let digests = |files: &BTreeMap<ManagedPath, Known>| {
-                    files.iter().map(|(path, known)| (path.clone(), known.digest)).collect::<Vec<_>>()
-                };
-                prop_assert_eq!(digests(&told), digests(&walked));
+                prop_assert!(local.keep_up_to_date(&data, &roots), "the tree is watched");
+                let mut walked = Inventory::default();
+                walked.walk_all(&data, &roots).unwrap();
+                prop_assert_eq!(digests(&local.inventory), digests(&walked));
             }
         }
     }
 
     #[test]
-    fn a_look_that_nothing_changed_is_the_same_one() {
+    fn a_look_that_nothing_changed_walks_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         fs::create_dir_all(data.join("projects/p")).unwrap();
         fs::write(data.join("projects/p/a"), "1").unwrap();
         let roots = [path("projects/p")];
         let mut local = local(dir.path());
-        let first = local.look(&data, &roots).unwrap();
-        assert!(!Arc::ptr_eq(&first, &local.look(&data, &roots).unwrap()), "nothing is watched");
+        local.look(&data, &roots).unwrap();
+        assert!(!local.keep_up_to_date(&data, &roots), "nothing is watched");
         watch(&mut local, dir.path(), &roots);
-        let first = local.look_anew(&data, &roots).unwrap();
-        assert!(Arc::ptr_eq(&first, &local.look(&data, &roots).unwrap()));
-        assert!(Arc::ptr_eq(&first, &local.just_seen(&data, &roots).unwrap()));
+        local.look_anew(&data, &roots).unwrap();
+        assert!(local.keep_up_to_date(&data, &roots));
         let more = [path("projects/p"), path("projects/q")];
-        assert!(!Arc::ptr_eq(&first, &local.look(&data, &more).unwrap()), "other roots");
+        assert!(!local.keep_up_to_date(&data, &more), "other roots");
+        local.look_anew(&data, &roots).unwrap();
+        local.forget();
+        assert!(!local.keep_up_to_date(&data, &roots), "forgotten");
     }
 
     #[test]
@@ -266,11 +252,12 @@ mod tests {
         fs::create_dir_all(data.join("projects/p")).unwrap();
         let roots = [path("projects/p")];
         let mut local = local(dir.path());
-        assert!(local.look(&data, &roots).unwrap().is_empty());
+        local.look(&data, &roots).unwrap();
+        assert!(digests(&local.inventory).is_empty());
         fs::write(data.join("projects/p/a"), "1").unwrap();
         watch(&mut local, dir.path(), &roots);
-        assert_eq!(local.look(&data, &roots).unwrap().len(), 1);
-        assert_eq!(local.just_seen(&data, &roots).unwrap().len(), 1);
+        local.look_lately(&data, &roots).unwrap();
+        assert_eq!(digests(&local.inventory).len(), 1);
     }
 
     #[test]
@@ -288,9 +275,8 @@ mod tests {
         // Neither the root nor anything in it is told of.
         fs::rename(data.join("projects"), data.join("before")).unwrap();
         fs::rename(data.join("aside"), data.join("projects")).unwrap();
-        assert!(local.kept_up_to_date(&data, &roots).is_none());
-        let files = local.look(&data, &roots).unwrap();
-        let digest = millwright_model::digest::Digest::of(b"new");
-        assert_eq!(files[&path("projects/p/a")].digest, digest);
+        assert!(!local.keep_up_to_date(&data, &roots));
+        local.look(&data, &roots).unwrap();
+        assert_eq!(digests(&local.inventory), [(path("projects/p/a"), Digest::of(b"new"))]);
     }
 }

@@ -1,7 +1,7 @@
 //! What a commit does, with what was there before: on disk before the first rename, so that a restart
 //! can finish or undo it without asking anybody.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, io, path::Path, sync::Arc};
 
 use millwright_agent_domain::changes::{Changes, Remove, Write};
 use millwright_model::{
@@ -11,9 +11,11 @@ use millwright_proto::{
     agent::{PlannedRemove, PlannedWrite, StoredPlan},
     convert::InvalidMessage,
 };
-use prost::Message;
 
-use crate::fs::{self, Done};
+use crate::{
+    frames,
+    fs::{self, Done},
+};
 
 /// A plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub struct Plan {
     /// Digest of what will be there.
     pub manifest: Digest,
     /// What is written and removed.
-    pub changes: Changes,
+    pub changes: Arc<Changes>,
     /// Id of the snapshot taken before; empty when none was.
     pub snapshot: String,
     /// Bytes of blobs received for it.
@@ -39,96 +41,98 @@ pub struct Plan {
 impl Plan {
     /// Writes it; it is on disk when this returns.
     pub fn store(&self, path: &Path) -> Done<()> {
-        fs::replace(path, &self.to_wire().encode_to_vec())
+        fs::replace_by(path, |out| {
+            frames::write(out, &self.head())?;
+            for writes in self.changes.write.chunks(frames::ITEMS) {
+                let writes = writes.iter().map(planned_write).collect();
+                frames::write(out, &StoredPlan { writes, ..StoredPlan::default() })?;
+            }
+            for removes in self.changes.remove.chunks(frames::ITEMS) {
+                let removes = removes.iter().map(planned_remove).collect();
+                frames::write(out, &StoredPlan { removes, ..StoredPlan::default() })?;
+            }
+            Ok(())
+        })
     }
 
     /// Reads it.
     pub fn load(path: &Path) -> Done<Self> {
-        let bytes = fs::read(path)?;
-        let wire = StoredPlan::decode(bytes.as_slice())
-            .map_err(|_| fs::refused("read", path, "it is no plan"))?;
-        Self::from_wire(wire).map_err(|error| fs::refused("read", path, &error.to_string()))
+        let refuse = |why: &str| fs::refused("read", path, why);
+        let file = fs::open_if_there(path)?.ok_or_else(|| refuse("there is none"))?;
+        let mut plan: Option<Self> = None;
+        let mut changes = Changes::default();
+        frames::read(file, |mut part: StoredPlan| {
+            for planned in std::mem::take(&mut part.writes) {
+                changes.write.push(write(planned).map_err(io::Error::other)?);
+            }
+            for planned in &part.removes {
+                changes.remove.push(remove(planned).map_err(io::Error::other)?);
+            }
+            if plan.is_none() {
+                changes.keep = part.kept as usize;
+                plan = Some(Self::of_head(part).map_err(io::Error::other)?);
+            }
+            Ok(())
+        })
+        .map_err(|error| refuse(&error.to_string()))?;
+        let plan = plan.ok_or_else(|| refuse("it is no plan"))?;
+        Ok(Self { changes: Arc::new(changes), ..plan })
     }
 
-    fn to_wire(&self) -> StoredPlan {
-        let Self {
-            manifest,
-            changes,
-            snapshot,
-            bytes_fetched,
-            projects,
-            notices,
-            sessions,
-            active_modules,
-        } = self;
+    /// All but what is written and removed.
+    fn head(&self) -> StoredPlan {
         StoredPlan {
-            manifest: manifest.0.to_vec(),
-            writes: changes
-                .write
-                .iter()
-                .map(|write| PlannedWrite {
-                    file: Some(write.file.clone().into()),
-                    before: write.before.map(|digest| digest.0.to_vec()).unwrap_or_default(),
-                })
-                .collect(),
-            removes: changes
-                .remove
-                .iter()
-                .map(|remove| PlannedRemove {
-                    path: remove.path.to_string(),
-                    before: remove.before.0.to_vec(),
-                })
-                .collect(),
-            kept: u32::try_from(changes.keep).unwrap_or(u32::MAX),
-            snapshot: snapshot.clone(),
-            bytes_fetched: *bytes_fetched,
-            projects: projects.clone(),
-            notices: notices.iter().cloned().map(Into::into).collect(),
-            sessions: sessions.iter().cloned().map(Into::into).collect(),
-            active_modules: active_modules.iter().cloned().collect(),
+            manifest: self.manifest.0.to_vec(),
+            writes: Vec::new(),
+            removes: Vec::new(),
+            kept: u32::try_from(self.changes.keep).unwrap_or(u32::MAX),
+            snapshot: self.snapshot.clone(),
+            bytes_fetched: self.bytes_fetched,
+            projects: self.projects.clone(),
+            notices: self.notices.iter().cloned().map(Into::into).collect(),
+            sessions: self.sessions.iter().cloned().map(Into::into).collect(),
+            active_modules: self.active_modules.iter().cloned().collect(),
         }
     }
 
-    fn from_wire(wire: StoredPlan) -> Result<Self, InvalidMessage> {
-        let StoredPlan {
-            manifest,
-            writes,
-            removes,
-            kept,
-            snapshot,
-            bytes_fetched,
-            projects,
-            notices,
-            sessions,
-            active_modules,
-        } = wire;
-        let write = |PlannedWrite { file, before }: PlannedWrite| {
-            let file: FileEntry = file.ok_or(InvalidMessage::Missing("file"))?.try_into()?;
-            let before = match before.is_empty() {
-                true => None,
-                false => Some(Digest::from_slice(&before)?),
-            };
-            Ok(Write { file, before })
-        };
-        let remove = |PlannedRemove { path, before }: PlannedRemove| {
-            let path = ManagedPath::parse(&path)?;
-            Ok(Remove { path, before: Digest::from_slice(&before)? })
-        };
+    fn of_head(head: StoredPlan) -> Result<Self, InvalidMessage> {
+        let notices = head.notices.into_iter().map(TryInto::try_into);
+        let sessions = head.sessions.into_iter().map(TryInto::try_into);
         Ok(Self {
-            manifest: Digest::from_slice(&manifest)?,
-            changes: Changes {
-                write: writes.into_iter().map(write).collect::<Result<_, InvalidMessage>>()?,
-                remove: removes.into_iter().map(remove).collect::<Result<_, InvalidMessage>>()?,
-                keep: kept as usize,
-            },
-            snapshot,
-            bytes_fetched,
-            projects,
-            notices: notices.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
-            sessions: sessions.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
-            active_modules: active_modules.into_iter().collect(),
+            manifest: Digest::from_slice(&head.manifest)?,
+            changes: Arc::default(),
+            snapshot: head.snapshot,
+            bytes_fetched: head.bytes_fetched,
+            projects: head.projects,
+            notices: notices.collect::<Result<_, _>>()?,
+            sessions: sessions.collect::<Result<_, _>>()?,
+            active_modules: head.active_modules.into_iter().collect(),
         })
     }
+}
+
+fn planned_write(write: &Write) -> PlannedWrite {
+    PlannedWrite {
+        file: Some(write.file.clone().into()),
+        before: write.before.map(|digest| digest.0.to_vec()).unwrap_or_default(),
+    }
+}
+
+fn planned_remove(remove: &Remove) -> PlannedRemove {
+    PlannedRemove { path: remove.path.to_string(), before: remove.before.0.to_vec() }
+}
+
+fn write(PlannedWrite { file, before }: PlannedWrite) -> Result<Write, InvalidMessage> {
+    let file: FileEntry = file.ok_or(InvalidMessage::Missing("file"))?.try_into()?;
+    let before = match before.is_empty() {
+        true => None,
+        false => Some(Digest::from_slice(&before)?),
+    };
+    Ok(Write { file, before })
+}
+
+fn remove(PlannedRemove { path, before }: &PlannedRemove) -> Result<Remove, InvalidMessage> {
+    Ok(Remove { path: ManagedPath::parse(path)?, before: Digest::from_slice(before)? })
 }
 
 #[cfg(test)]
@@ -146,14 +150,14 @@ mod tests {
         };
         let plan = Plan {
             manifest: Digest::of(b"m"),
-            changes: Changes {
+            changes: Arc::new(Changes {
                 write: vec![
                     Write { file: file.clone(), before: None },
                     Write { file, before: Some(Digest::of(b"old")) },
                 ],
                 remove: vec![Remove { path: path("projects/p/b"), before: Digest::of(b"b") }],
                 keep: 7,
-            },
+            }),
             snapshot: "s".to_owned(),
             bytes_fetched: 5,
             projects: vec!["p".to_owned()],

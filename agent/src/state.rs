@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeSet,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -18,7 +19,10 @@ use millwright_proto::{agent::ManifestPart, common};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{self, Done};
+use crate::{
+    frames,
+    fs::{self, Done},
+};
 
 /// Reports kept while no coordinator takes them.
 const REPORTS_MAX: usize = 64;
@@ -155,26 +159,32 @@ impl StateDir {
     }
 
     fn read_manifest(&self, name: &str) -> Done<Option<Manifest>> {
-        let bytes = fs::read_if_there(&self.dir.join(name))?;
-        let part = bytes.and_then(|bytes| ManifestPart::decode(bytes.as_slice()).ok());
-        Ok(part.and_then(|part| {
-            let files: Result<Vec<FileEntry>, _> =
-                part.files.into_iter().map(TryInto::try_into).collect();
-            let roots: Result<Vec<ManagedPath>, _> =
-                part.roots.iter().map(|root| ManagedPath::parse(root)).collect();
-            Manifest::new(roots.ok()?, files.ok()?).ok()
-        }))
+        let Some(file) = fs::open_if_there(&self.dir.join(name))? else { return Ok(None) };
+        let (mut roots, mut files): (Vec<ManagedPath>, Vec<FileEntry>) = Default::default();
+        let read = frames::read(file, |part: ManifestPart| {
+            for root in &part.roots {
+                roots.push(ManagedPath::parse(root).map_err(io::Error::other)?);
+            }
+            for file in part.files {
+                files.push(file.try_into().map_err(io::Error::other)?);
+            }
+            Ok(())
+        });
+        Ok(read.ok().and_then(|()| Manifest::new(roots, files).ok()))
     }
 
     /// Remembers the manifest that is being applied.
     pub fn keep_next_manifest(&self, manifest: &Manifest) -> Done<()> {
-        let part = ManifestPart {
-            delta: false,
-            removed: Vec::new(),
-            files: manifest.files().iter().cloned().map(Into::into).collect(),
-            roots: manifest.roots().iter().map(ToString::to_string).collect(),
-        };
-        fs::replace(&self.dir.join("manifest-next.pb"), &part.encode_to_vec())
+        fs::replace_by(&self.dir.join("manifest-next.pb"), |out| {
+            let roots = manifest.roots().iter().map(ToString::to_string).collect();
+            frames::write(out, &ManifestPart { roots, ..ManifestPart::default() })?;
+            let mut files = manifest.files().map(Into::into).peekable();
+            while files.peek().is_some() {
+                let files = files.by_ref().take(frames::ITEMS).collect();
+                frames::write(out, &ManifestPart { files, ..ManifestPart::default() })?;
+            }
+            Ok(())
+        })
     }
 
     /// What was being applied is applied. May be repeated.

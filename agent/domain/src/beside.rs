@@ -19,10 +19,10 @@ pub fn beside<'l>(
     manifest: &Manifest,
     tree: impl IntoIterator<Item = (&'l ManagedPath, Digest)>,
 ) -> Beside<'l> {
-    let files = manifest.files();
-    let (mut live, mut foreign) = (Vec::with_capacity(files.len()), Vec::new());
+    let count = usize::try_from(manifest.count()).unwrap_or(0);
+    let (mut live, mut foreign) = (Vec::with_capacity(count), Vec::new());
     let mut tree = tree.into_iter().peekable();
-    for file in files {
+    for file in manifest.files() {
         let found = loop {
             match tree.peek().map(|(path, _)| (*path).cmp(&file.path)) {
                 Some(Ordering::Less) => foreign.extend(tree.next().map(|(path, _)| path)),
@@ -62,7 +62,7 @@ mod tests {
                 there.iter().map(|(name, byte)| (path(name), Digest::of(&[*byte]))).collect();
             let found = beside(&manifest, tree.iter().map(|(path, digest)| (path, *digest)));
             let live: Vec<_> =
-                manifest.files().iter().map(|file| tree.get(&file.path).copied()).collect();
+                manifest.files().map(|file| tree.get(&file.path).copied()).collect();
             let foreign: Vec<_> =
                 tree.keys().filter(|path| manifest.get(path).is_none()).collect();
             prop_assert_eq!(found, Beside { live, foreign });

@@ -95,14 +95,14 @@ pub fn changes<'a>(
     ours: impl IntoIterator<Item = (&'a ManagedPath, Digest)>,
 ) -> Result<Changes, Forbidden> {
     let mut changes = Changes::default();
-    for (file, before) in manifest.files().iter().zip(live) {
+    for (file, before) in manifest.files().zip(live) {
         if let Some(rule) = never_touch(&file.path) {
             return Err(Forbidden { path: file.path.clone(), rule });
         }
         if before == Some(file.digest) {
             changes.keep += 1;
         } else {
-            changes.write.push(Write { file: file.clone(), before });
+            changes.write.push(Write { file, before });
         }
     }
     changes.write.sort_by(|a, b| order(&a.file.path).cmp(&order(&b.file.path)));

@@ -33,13 +33,13 @@ pub fn differences<'l>(
     tree: impl IntoIterator<Item = (&'l ManagedPath, Digest)>,
 ) -> Vec<Difference> {
     let Beside { live, foreign } = beside(manifest, tree);
-    let differs = manifest.files().iter().zip(live).filter_map(|(file, live)| {
+    let differs = manifest.files().zip(live).filter_map(|(file, live)| {
         let change = match live {
             Some(digest) if digest == file.digest => return None,
             Some(_) => DriftChange::Modified,
             None => DriftChange::Deleted,
         };
-        Some(Difference { path: file.path.clone(), change })
+        Some(Difference { path: file.path, change })
     });
     let added = foreign
         .into_iter()

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -27,7 +28,7 @@ pub async fn run(tools: &Tools, work: &Work) -> Event {
 
 async fn commit(tools: &Tools, work: &Work) -> Result<Event, Event> {
     still_ours(tools, work).await?;
-    let changes = work.plan.changes.clone();
+    let changes = Arc::clone(&work.plan.changes);
     tools
         .on_disk(Step::Commit, move |tools, _| {
             let root = tools.data_dir();

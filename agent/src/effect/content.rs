@@ -1,6 +1,9 @@
 //! What the bytes themselves must not be: read from the fetched blobs before anything is staged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use millwright_agent_domain::{
     changes::{Changes, project_of},
@@ -21,7 +24,7 @@ const FAILURES_MAX: usize = 20;
 
 /// Checks the content of what will be written; the blobs are here.
 pub async fn check(tools: &Tools, work: &mut Work) -> Result<Vec<Failure>, Event> {
-    let changes = work.plan.changes.clone();
+    let changes = Arc::clone(&work.plan.changes);
     let (failures, notices) = tools
         .on_disk(Step::Preflight, move |tools, _| {
             let mut failures = Vec::new();
@@ -54,7 +57,7 @@ pub async fn check(tools: &Tools, work: &mut Work) -> Result<Vec<Failure>, Event
 
 /// The projects that the change touches, children of touched parents included.
 pub async fn reached_projects(tools: &Tools, work: &Work) -> Result<BTreeSet<String>, Event> {
-    let changes = work.plan.changes.clone();
+    let changes = Arc::clone(&work.plan.changes);
     tools
         .on_disk(Step::Sessions, move |tools, _| {
             let touched = changes.projects().into_iter().map(str::to_owned).collect();

@@ -114,7 +114,6 @@ async fn missing(tools: &Tools, work: &Work) -> Result<Vec<Digest>, Event> {
             let by_digest: BTreeMap<Digest, ManagedPath> = local
                 .inventory
                 .files()
-                .iter()
                 .filter(|(_, known)| wanted.contains(&known.digest))
                 .map(|(path, known)| (known.digest, path.clone()))
                 .collect();

@@ -7,7 +7,7 @@ use millwright_agent_domain::{
     job::{Event, Verdict},
     retention,
 };
-use millwright_model::{manifest::Manifest, report::Step};
+use millwright_model::report::Step;
 
 use super::{Tools, Work, event};
 use crate::{faults, fs};
@@ -29,8 +29,7 @@ async fn finalize(tools: &Tools, work: &Work, verdict: &Verdict) -> Result<Event
             faults::point("finalize.promote");
             tools.state.promote_manifest()?;
             local.applied = match known {
-                // A copy without its flat list, which only a plan needs.
-                Some(manifest) => Some(Arc::new(Manifest::clone(&manifest))),
+                Some(manifest) => Some(manifest),
                 None => tools.state.manifest()?.map(Arc::new),
             };
             if good && tools.state.applied_commit()? != Some(commit) {

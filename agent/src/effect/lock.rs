@@ -1,7 +1,7 @@
 //! The last moment before the commit: sessions once more, the scan lock where there is one, the
 //! pre-images once more under it, and the plan on disk.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use millwright_agent_domain::{
     job::Event,
@@ -132,7 +132,7 @@ async fn granted(
 
 /// Paths whose content is no longer what the plan saw.
 async fn changed_since_plan(tools: &Tools, work: &Work) -> Result<Vec<String>, Event> {
-    let changes = work.plan.changes.clone();
+    let changes = Arc::clone(&work.plan.changes);
     tools
         .on_disk(Step::Lock, move |tools, local| {
             let mut changed = Vec::new();

@@ -160,7 +160,7 @@ fn of_snapshot(
         .collect();
     let mut roots = snapshot.roots.clone();
     if let (Some(_), Some(applied)) = (project, applied) {
-        files.extend(applied.files().iter().filter(|file| !chosen(&file.path)).cloned());
+        files.extend(applied.files().filter(|file| !chosen(&file.path)));
         roots.extend(applied.roots().iter().cloned());
     }
     Manifest::new(roots, files)

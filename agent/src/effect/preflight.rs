@@ -12,6 +12,7 @@ use millwright_agent_domain::{
 };
 use millwright_model::{
     assignment::Origin,
+    digest::Digest,
     id::Member,
     manifest::Manifest,
     path::ManagedPath,
@@ -85,16 +86,17 @@ async fn plan(tools: &Tools, work: &mut Work, wanted: &Arc<Manifest>) -> Result<
     let planned = tools
         .on_disk(Step::Preflight, move |tools, local| {
             if full {
-                local.inventory.clear();
+                local.forget();
             }
             planned(tools, local, &wanted, Depth { exact, full })
         })
         .await?;
     let (changes, unmanaged) = planned;
     work.unmanaged = Some(unmanaged);
-    work.plan.changes = changes.map_err(|error| {
+    let changes = changes.map_err(|error| {
         failed(fault(FailureKind::NeverTouch, error.to_string()).about(error.path.to_string()))
     })?;
+    work.plan.changes = Arc::new(changes);
     work.plan.projects = work.plan.changes.projects().into_iter().map(str::to_owned).collect();
     Ok(())
 }
@@ -117,43 +119,42 @@ fn planned(
     Depth { exact, full }: Depth,
 ) -> Done<(Result<Changes, Forbidden>, BTreeSet<ManagedPath>)> {
     let roots = outer_roots(local, wanted.roots());
-    let seen = match full {
+    match full {
         true => local.look_anew(tools.data_dir(), &roots)?,
         false => local.look(tools.data_dir(), &roots)?,
-    };
+    }
+    let seen = local.inventory.below(&roots);
     let mut ours: BTreeSet<ManagedPath> = match &local.applied {
         Some(applied) => wanted.diff(applied).removed.into_iter().collect(),
         None => BTreeSet::new(),
     };
-    if exact {
-        let below = |path: &&ManagedPath| wanted.roots().iter().any(|r| path.starts_with_dir(r));
-        ours.extend(seen.keys().filter(below).cloned());
-    }
     // An interrupted first sync has written files that no manifest names yet.
     if let Some(next) = tools.state.next_manifest()? {
-        ours.extend(next.entries().map(|file| file.path));
+        ours.extend(next.files().map(|file| file.path));
     }
+    let below = |path: &ManagedPath| wanted.roots().iter().any(|root| path.starts_with_dir(root));
+    let all = seen.iter().filter(|(path, _)| exact && below(path));
+    let mut answerable: Vec<(ManagedPath, Digest)> =
+        all.map(|(path, known)| ((*path).clone(), known.digest)).collect();
+    ours.retain(|path| answerable.binary_search_by(|(other, _)| other.cmp(path)).is_err());
     let Beside { mut live, foreign } =
-        beside(wanted, seen.iter().map(|(path, known)| (path, known.digest)));
+        beside(wanted, seen.into_iter().map(|(path, known)| (path, known.digest)));
+    let nobodys = |path: &&ManagedPath| !(ours.contains(*path) || exact && below(path));
+    let unmanaged = foreign.into_iter().filter(nobodys).cloned().collect();
     // What a walk leaves out is looked at by name: a link in the place of a file is an error.
     let mut by_name = |path: &ManagedPath| {
         let known = local.inventory.look(tools.data_dir(), path)?;
         Ok(known.map(|known| known.digest))
     };
-    for (file, live) in wanted.files().iter().zip(&mut live).filter(|(_, live)| live.is_none()) {
+    for (file, live) in wanted.files().zip(&mut live).filter(|(_, live)| live.is_none()) {
         *live = by_name(&file.path)?;
     }
-    let mut answerable = Vec::with_capacity(ours.len());
-    for path in &ours {
-        let there = match seen.get(path) {
-            Some(known) => Some(known.digest),
-            None => by_name(path)?,
-        };
+    for path in ours {
+        let there = by_name(&path)?;
         answerable.extend(there.map(|digest| (path, digest)));
     }
-    let planned = changes(wanted, live, answerable);
-    let unmanaged = foreign.into_iter().filter(|path| !ours.contains(*path)).cloned().collect();
-    Ok((planned, unmanaged))
+    let answerable = answerable.iter().map(|(path, digest)| (path, *digest));
+    Ok((changes(wanted, live, answerable), unmanaged))
 }
 
 async fn running(tools: &Tools, work: &mut Work) -> Result<(), Failure> {
@@ -270,7 +271,7 @@ async fn token(tools: &Tools) -> Result<(), Failure> {
 
 /// Space, file systems, rights, other managers, names that differ only in case.
 async fn disk(tools: &Tools, work: &Work) -> Result<Vec<Failure>, Event> {
-    let changes = work.plan.changes.clone();
+    let changes = Arc::clone(&work.plan.changes);
     let reserve = work.assignment.policies.snapshots.min_free_bytes;
     tools
         .on_disk(Step::Preflight, move |tools, _| {

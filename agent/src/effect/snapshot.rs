@@ -29,7 +29,7 @@ pub async fn run(tools: &Tools, work: &mut Work) -> Event {
 
 async fn keep(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
     let policy = work.assignment.policies.snapshots.clone();
-    let changes = work.plan.changes.clone();
+    let changes = Arc::clone(&work.plan.changes);
     let cause = work.assignment.trigger.clone();
     let wanted_roots = work.manifest.as_ref().map(|m| m.roots().to_vec()).unwrap_or_default();
     let take = wants(&policy, &changes);
@@ -100,7 +100,7 @@ pub fn take_now(
             .collect(),
     };
     let began = Instant::now();
-    let seen = local.just_seen(tools.data_dir(), &outer)?;
+    local.look_lately(tools.data_dir(), &outer)?;
     let wanted = Wanted {
         data_dir: tools.data_dir(),
         roots: &outer,
@@ -111,7 +111,7 @@ pub fn take_now(
         cause: cause.to_owned(),
         min_free_bytes: policy.min_free_bytes,
     };
-    local.store.take(&wanted, Arc::unwrap_or_clone(seen), &mut local.inventory)
+    local.store.take(&wanted, &mut local.inventory)
 }
 
 /// The managed roots of what is applied and of what is wanted, without those inside others.
@@ -134,8 +134,8 @@ fn pre_images(tools: &Tools, local: &mut Local, changes: &Changes) -> Done<()> {
             continue;
         }
         faults::point("snapshot.pre_image");
-        if let Some(mut known) = local.inventory.look(tools.data_dir(), path)? {
-            local.store.keep_live(tools.data_dir(), path, &mut known, &mut local.inventory)?;
+        if local.inventory.look(tools.data_dir(), path)?.is_some() {
+            local.store.keep_live(tools.data_dir(), path, &mut local.inventory)?;
             fresh = true;
         }
     }

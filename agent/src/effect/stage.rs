@@ -1,7 +1,7 @@
 //! One staged file per write, durable, beside the tree on the same file system. A blob that is
 //! written once is staged where it lies; one that is written more often gets a copy for each.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use millwright_agent_domain::{
     changes::{Changes, Write},
@@ -41,7 +41,7 @@ async fn stage(tools: &Tools, work: &Work) -> Result<Event, Event> {
         let kind = FailureKind::Internal;
         return Err(failed(millwright_model::report::Failure::new(Step::Stage, kind, message)));
     };
-    let changes = work.plan.changes.clone();
+    let changes = Arc::clone(&work.plan.changes);
     let digest = manifest.digest();
     tools
         .on_disk(Step::Stage, move |tools, _| {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use millwright_agent_domain::{
-    changes::{Changes, Write},
+    changes::Write,
     job::Event,
     stamps,
     verdict::{Evidence, Judgement, Look, judge, keep_unknown},
@@ -73,21 +73,21 @@ async fn next_manifest(tools: &Tools) -> Result<Arc<Manifest>, Event> {
 /// Files of the change that are not what they should be, and those of which only the stamps differ.
 /// The rest was compared before the change and is compared again, for drift, after it.
 async fn read_back(tools: &Tools, work: &Work) -> Result<(Vec<String>, Vec<String>), Event> {
-    let Changes { write, remove, keep: _ } = work.plan.changes.clone();
+    let changes = Arc::clone(&work.plan.changes);
     let (mut differing, stamped) = tools
         .on_disk(Step::Verify, move |tools, local| {
             let (mut differing, mut stamped) = (Vec::new(), Vec::new());
-            for Write { file, .. } in write {
+            for Write { file, .. } in &changes.write {
                 let known = local.inventory.look(tools.data_dir(), &file.path)?;
                 match known.map(|known| known.digest) {
                     Some(digest) if digest == file.digest => {}
                     Some(_) if stamps::has_stamps(file.path.as_str()) => {
-                        stamped.push((file.path, file.digest));
+                        stamped.push((file.path.clone(), file.digest));
                     }
                     Some(_) | None => differing.push(file.path.to_string()),
                 }
             }
-            for remove in remove {
+            for remove in &changes.remove {
                 if local.inventory.look(tools.data_dir(), &remove.path)?.is_some() {
                     differing.push(remove.path.to_string());
                 }

@@ -1,10 +1,11 @@
-//! Digests of files that have not changed since they were read, by their stamp: size, time, inode.
-//! It is a cache: what cannot be read of it is made again. Kept in memory, written now and then.
+//! The files of the tree as they were last seen, with the digests of their contents: a file whose stamp
+//! (size, times, inode) is the same is not read again. Every other list of the tree is made from this
+//! one. What is written of it now and then is a cache: what cannot be read of it is made again.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fs::{self, Metadata},
-    io,
+    io::{self, BufRead, BufReader, Write},
     os::unix::fs::MetadataExt,
     path::Path,
     time::{Duration, SystemTime},
@@ -16,7 +17,7 @@ use millwright_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Done, failed, read_if_there, replace, through_folders};
+use super::{Done, failed, replace_by, through_folders};
 
 /// Kernels before 6.13 stamp with a clock that ticks every 1 to 10 ms.
 const TICK: Duration = Duration::from_millis(20);
@@ -25,22 +26,21 @@ const TICK: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     size: u64,
-    modified_s: i64,
-    modified_ns: u32,
-    changed_s: i64,
-    changed_ns: u32,
+    /// Nanoseconds since 1970.
+    modified: i64,
+    /// Nanoseconds since 1970.
+    changed: i64,
     inode: u64,
 }
 
 impl Stamp {
     fn of(meta: &Metadata) -> Self {
-        let nanos = |value: i64| u32::try_from(value).unwrap_or_default();
+        let nanos =
+            |seconds: i64, more: i64| seconds.saturating_mul(1_000_000_000).saturating_add(more);
         Self {
             size: meta.len(),
-            modified_s: meta.mtime(),
-            modified_ns: nanos(meta.mtime_nsec()),
-            changed_s: meta.ctime(),
-            changed_ns: nanos(meta.ctime_nsec()),
+            modified: nanos(meta.mtime(), meta.mtime_nsec()),
+            changed: nanos(meta.ctime(), meta.ctime_nsec()),
             inode: meta.ino(),
         }
     }
@@ -49,7 +49,7 @@ impl Stamp {
     /// need not.
     fn is_settled(&self) -> bool {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let changed = Duration::new(u64::try_from(self.changed_s).unwrap_or(0), self.changed_ns);
+        let changed = Duration::from_nanos(u64::try_from(self.changed).unwrap_or(0));
         now.saturating_sub(changed) > TICK
     }
 
@@ -60,7 +60,7 @@ impl Stamp {
 
     /// Seconds since 1970 of its last change.
     pub fn modified_s(&self) -> i64 {
-        self.modified_s
+        self.modified.div_euclid(1_000_000_000)
     }
 }
 
@@ -75,10 +75,21 @@ pub struct Known {
     pub mode: u32,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    known: Known,
+    /// Whether the same stamp will mean the same content.
+    settled: bool,
+    /// The walk that saw it last.
+    walk: u32,
+}
+
 /// Files by path below the data directory.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Inventory {
-    files: HashMap<ManagedPath, Known>,
+    files: BTreeMap<ManagedPath, Record>,
+    /// Number of the walk that is under way, or was last.
+    walk: u32,
     /// How often something was learnt or forgotten since it was written.
     changes: usize,
 }
@@ -89,41 +100,76 @@ const WRITTEN_PER: usize = 50;
 impl Inventory {
     /// Reads it; an empty one when it is absent or damaged.
     pub fn load(file: &Path) -> Self {
-        let bytes = read_if_there(file).ok().flatten().unwrap_or_default();
-        let files = (bytes.len() > 32)
-            .then(|| bytes.split_at(32))
-            .filter(|(digest, body)| Digest::of(body).0 == **digest)
-            .and_then(|(_, body)| serde_json::from_slice(body).ok())
-            .unwrap_or_default();
-        Self { files, changes: 0 }
+        let files = stored(file).ok().flatten().unwrap_or_default();
+        Self { files, ..Self::default() }
     }
 
     /// Writes it if enough of it has changed.
     pub fn save(&mut self, file: &Path) -> Done<()> {
-        if self.changes > self.files.len() / WRITTEN_PER {
-            self.changes = 0;
-            let body = serde_json::to_vec(&self.files).expect("plain values with text keys");
-            let mut bytes = Digest::of(&body).0.to_vec();
-            bytes.extend(body);
-            replace(file, &bytes)?;
+        if self.changes <= self.files.len() / WRITTEN_PER {
+            return Ok(());
         }
+        replace_by(file, |out| {
+            let mut hasher = blake3::Hasher::new();
+            let mut line = Vec::new();
+            for (path, record) in self.files.iter().filter(|(_, record)| record.settled) {
+                line.clear();
+                serde_json::to_writer(&mut line, &(path, &record.known))?;
+                line.push(b'\n');
+                hasher.update(&line);
+                out.write_all(&line)?;
+            }
+            writeln!(out, "{}", hasher.finalize().to_hex())
+        })?;
+        self.changes = 0;
         Ok(())
     }
 
+    /// Everything known of one path.
+    pub fn get(&self, path: &ManagedPath) -> Option<&Known> {
+        self.files.get(path).map(|record| &record.known)
+    }
+
     /// Everything known.
-    pub fn files(&self) -> &HashMap<ManagedPath, Known> {
-        &self.files
+    pub fn files(&self) -> impl Iterator<Item = (&ManagedPath, &Known)> {
+        self.files.iter().map(|(path, record)| (path, &record.known))
+    }
+
+    /// What is known of the files below these roots, each once, in the order of their paths.
+    pub fn below(&self, roots: &[ManagedPath]) -> Vec<(&ManagedPath, &Known)> {
+        let mut files: Vec<_> = roots
+            .iter()
+            .flat_map(|root| self.range(root))
+            .map(|(path, record)| (path, &record.known))
+            .collect();
+        // One run for each root: roots may lie in each other, and `a.b` comes before `a/c`.
+        files.sort_by(|(a, _), (b, _)| a.cmp(b));
+        files.dedup_by(|(a, _), (b, _)| a == b);
+        files
+    }
+
+    fn range(&self, root: &ManagedPath) -> impl Iterator<Item = (&ManagedPath, &Record)> {
+        self.files
+            .range(root.clone()..)
+            .take_while(|(path, _)| path.as_str().starts_with(root.as_str()))
+            .filter(|(path, _)| path.starts_with_dir(root))
     }
 
     /// Forgets everything, so that the next look reads every file.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.changes += self.files.len();
         self.files.clear();
     }
 
-    /// Forgets one file.
-    pub fn forget(&mut self, path: &ManagedPath) {
+    fn forget(&mut self, path: &ManagedPath) {
         self.changes += usize::from(self.files.remove(path).is_some());
+    }
+
+    /// The next look at this file reads it, whatever its stamp says.
+    pub fn doubt(&mut self, path: &ManagedPath) {
+        if let Some(record) = self.files.get_mut(path) {
+            record.settled = false;
+        }
     }
 
     /// A file: from memory when its stamp is the same, else by reading it. `None` when there is no
@@ -146,51 +192,53 @@ impl Inventory {
         if !meta.is_file() {
             return Err(failed("take over", &at)(io::Error::other("it is no plain file")));
         }
-        self.known(&at, path, &meta).map(Some)
+        self.known(&at, path.clone(), &meta).map(Some)
     }
 
     /// A plain file whose metadata is at hand.
-    fn known(&mut self, at: &Path, path: &ManagedPath, meta: &Metadata) -> Done<Known> {
+    fn known(&mut self, at: &Path, path: ManagedPath, meta: &Metadata) -> Done<Known> {
         let stamp = Stamp::of(meta);
-        if let Some(known) = self.files.get(path)
-            && known.stamp == stamp
-        {
-            return Ok(*known);
+        let walk = self.walk;
+        if let Some(record) = self.files.get_mut(&path) {
+            record.walk = walk;
+            if record.settled && record.known.stamp == stamp {
+                return Ok(record.known);
+            }
         }
         let bytes = fs::read(at).map_err(failed("read", at))?;
         let known = Known { stamp, digest: Digest::of(&bytes), mode: meta.mode() & 0o777 };
         self.changes += 1;
-        if stamp.is_settled() {
-            self.files.insert(path.clone(), known);
-        } else {
-            self.files.remove(path);
-        }
+        self.files.insert(path, Record { known, settled: stamp.is_settled(), walk });
         Ok(known)
     }
 
-    /// Every plain file below these folders; see [`Inventory::walk`].
-    pub fn walk_all(
-        &mut self,
-        root: &Path,
-        below: &[ManagedPath],
-    ) -> Done<BTreeMap<ManagedPath, Known>> {
-        let mut found = BTreeMap::new();
-        for dir in below {
-            found.append(&mut self.walk(root, dir)?);
-        }
-        Ok(found)
+    /// Looks at every plain file below these folders; see [`Inventory::walk`].
+    pub fn walk_all(&mut self, root: &Path, below: &[ManagedPath]) -> Done<()> {
+        below.iter().try_for_each(|dir| self.walk(root, dir))
     }
 
-    /// Every plain file below a folder that may be touched, links and other kinds left out.
-    pub fn walk(&mut self, root: &Path, below: &ManagedPath) -> Done<BTreeMap<ManagedPath, Known>> {
-        let mut found = BTreeMap::new();
+    /// Looks at every plain file below a folder that may be touched, links and other kinds left out,
+    /// and forgets what is not there any more.
+    pub fn walk(&mut self, root: &Path, below: &ManagedPath) -> Done<()> {
+        self.walk = self.walk.wrapping_add(1);
+        self.visit(root, below)?;
+        let gone: Vec<ManagedPath> = self
+            .range(below)
+            .filter(|(_, record)| record.walk != self.walk)
+            .map(|(path, _)| path.clone())
+            .collect();
+        gone.iter().for_each(|path| self.forget(path));
+        Ok(())
+    }
+
+    fn visit(&mut self, root: &Path, below: &ManagedPath) -> Done<()> {
         // A root that is a link, or lies behind one, would show somebody else's files as ours.
         if let Some(above) = below.parent() {
             through_folders(root, above.as_str())?;
         }
         let is_link = |meta: Metadata| meta.file_type().is_symlink();
         if fs::symlink_metadata(root.join(below.as_str())).is_ok_and(is_link) {
-            return Ok(found);
+            return Ok(());
         }
         let mut open = vec![below.clone()];
         while let Some(dir) = open.pop() {
@@ -200,9 +248,7 @@ impl Inventory {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 // A mapping may name a single file.
                 Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                    if let Some(known) = self.look(root, &dir)? {
-                        found.insert(dir, known);
-                    }
+                    self.look(root, &dir)?;
                     continue;
                 }
                 Err(error) => return Err(failed("list", &at)(error)),
@@ -220,21 +266,41 @@ impl Inventory {
                 if kind.is_dir() {
                     open.push(path);
                 } else if kind.is_file() {
-                    // Asked of the open folder: the kernel need not walk the whole path again.
-                    match entry.metadata() {
-                        Ok(meta) if meta.is_file() => {
-                            let known = self.known(&entry.path(), &path, &meta)?;
-                            found.insert(path, known);
-                        }
-                        Ok(_) => {}
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                        Err(error) => return Err(failed("look at", &entry.path())(error)),
-                    }
+                    self.enter(&entry, path)?;
                 }
             }
         }
-        Ok(found)
+        Ok(())
     }
+
+    /// Asked of the open folder: the kernel need not walk the whole path again.
+    fn enter(&mut self, entry: &fs::DirEntry, path: ManagedPath) -> Done<()> {
+        match entry.metadata() {
+            Ok(meta) if meta.is_file() => self.known(&entry.path(), path, &meta).map(drop),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failed("look at", &entry.path())(error)),
+        }
+    }
+}
+
+/// One line for each file; the last line is the BLAKE3 of those above. `None` when it is damaged.
+fn stored(file: &Path) -> io::Result<Option<BTreeMap<ManagedPath, Record>>> {
+    let mut lines = BufReader::new(fs::File::open(file)?);
+    let mut hasher = blake3::Hasher::new();
+    let mut files = BTreeMap::new();
+    let mut line = String::new();
+    while lines.read_line(&mut line)? > 0 {
+        if let Ok((path, known)) = serde_json::from_str::<(ManagedPath, Known)>(&line) {
+            files.insert(path, Record { known, settled: true, walk: 0 });
+            hasher.update(line.as_bytes());
+            line.clear();
+        } else {
+            let whole = line.trim_end() == hasher.finalize().to_hex().as_str();
+            return Ok(whole.then_some(files));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -251,11 +317,16 @@ mod tests {
         let path = ManagedPath::parse("projects/p/a").unwrap();
         let below = ManagedPath::parse("projects/p").unwrap();
         let mut inventory = Inventory::default();
-        let first = inventory.walk(&data, &below).unwrap();
-        assert_eq!(first.keys().collect::<Vec<_>>(), [&path]);
+        let paths = |inventory: &Inventory| {
+            inventory.files().map(|(path, _)| path.clone()).collect::<Vec<_>>()
+        };
+        inventory.walk(&data, &below).unwrap();
+        assert_eq!(paths(&inventory), [path.clone()]);
+        // What was written within the last tick of the clock may change unseen: it is not kept.
+        inventory.files.get_mut(&path).unwrap().settled = true;
         let file = dir.path().join("inventory");
         inventory.save(&file).unwrap();
-        assert_eq!(Inventory::load(&file).files(), inventory.files());
+        assert!(Inventory::load(&file).files().eq(inventory.files()));
 
         fs::write(data.join("projects/p/a"), "22").unwrap();
         let known = inventory.look(&data, &path).unwrap().unwrap();
@@ -263,11 +334,15 @@ mod tests {
         fs::remove_file(data.join("projects/p/a")).unwrap();
         assert_eq!(inventory.look(&data, &path).unwrap(), None);
 
-        let mut bytes = fs::read(&file).unwrap();
-        let last = bytes.len() - 3;
-        bytes[last] ^= 1;
-        fs::write(&file, bytes).unwrap();
-        assert!(Inventory::load(&file).files().is_empty());
+        let bytes = fs::read(&file).unwrap();
+        for at in [3, bytes.len() - 3] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            fs::write(&file, damaged).unwrap();
+            assert_eq!(Inventory::load(&file).files().count(), 0);
+        }
+        fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+        assert_eq!(Inventory::load(&file).files().count(), 0);
     }
 
     #[test]
@@ -288,10 +363,11 @@ mod tests {
         let mut inventory = Inventory::default();
         for below in ["projects", "projects/p", "projects/whole", "projects/p/folder"] {
             let below = ManagedPath::parse(below).unwrap();
-            let seen = inventory.walk(root, &below).unwrap_or_default();
+            // Some of these cannot be walked at all.
+            let _looked = inventory.walk(root, &below);
             let real =
                 |path: &ManagedPath| ["projects/p/x", "projects/q/x"].contains(&path.as_str());
-            assert!(seen.keys().all(real), "{below}: {seen:?}");
+            assert!(inventory.files().all(|(path, _)| real(path)), "{below}: {inventory:?}");
         }
         for path in ["projects/p/folder/x", "projects/whole/x", "projects/q/folder/x"] {
             assert!(crate::fs::make_parents(root, path).is_err(), "{path}");

@@ -32,12 +32,11 @@ impl Blobs {
         fs::make_dir(dir)?;
         let mut blobs =
             Self { dir: dir.to_owned(), there: BTreeSet::new(), fresh: BTreeSet::new() };
-        let mut names = BTreeSet::new();
         for shelf in fs::folders(dir)? {
-            names.extend(fs::files(&dir.join(shelf))?);
+            let names = fs::files(&dir.join(shelf))?;
+            let digests = names.iter().filter_map(|name| name.parse::<Digest>().ok());
+            blobs.there.extend(digests.filter(|digest| referred.contains(digest)));
         }
-        blobs.there =
-            referred.into_iter().filter(|digest| names.contains(&digest.to_string())).collect();
         Ok(blobs)
     }
 

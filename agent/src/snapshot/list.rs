@@ -2,23 +2,25 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use millwright_model::{digest::Digest, facts::SnapshotInfo, path::ManagedPath};
 use millwright_proto::agent::{StoredFile, StoredSnapshot};
-use prost::Message;
 use tokio::sync::watch;
 
 use super::{Snapshot, SnapshotFile};
-use crate::fs::{self, Done, failed};
+use crate::{
+    frames,
+    fs::{self, Done, failed},
+};
 
 /// Version of the file's layout.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const LEVEL: i32 = 1;
 /// Largest list: a million files.
-const BYTES_MAX: usize = 256 << 20;
+const BYTES_MAX: u64 = 256 << 20;
 const SUFFIX: &str = ".snapshot";
 
 #[derive(Debug)]
@@ -35,7 +37,7 @@ impl List {
             Self { dir: dir.to_owned(), infos: BTreeMap::new(), changes: watch::Sender::new(()) };
         for name in fs::files(dir)? {
             let Some(id) = name.strip_suffix(SUFFIX) else { continue };
-            match list.load(id) {
+            match list.read(id, |_| Ok(())) {
                 Ok(Some(snapshot)) => {
                     list.infos.insert(id.to_owned(), snapshot.info);
                 }
@@ -90,74 +92,103 @@ impl List {
         decode(&bytes).map(Some).map_err(failed("read", &path))
     }
 
+    /// A snapshot without its files, each of which is handed to `each`.
+    fn read(
+        &self,
+        id: &str,
+        each: impl FnMut(StoredFile) -> io::Result<()>,
+    ) -> Done<Option<Snapshot>> {
+        let path = self.file(id);
+        let Some(bytes) = fs::read_if_there(&path)? else { return Ok(None) };
+        decode_each(&bytes, each).map(Some).map_err(failed("read", &path))
+    }
+
     /// Every digest that a snapshot refers to.
     pub(super) fn digests(&self) -> Done<BTreeSet<Digest>> {
         let mut digests = BTreeSet::new();
         for id in self.infos.keys() {
-            if let Some(snapshot) = self.load(id)? {
-                digests.extend(snapshot.files.iter().map(|file| file.digest));
-            }
+            self.read(id, |file| {
+                digests.insert(Digest::from_slice(&file.digest).map_err(io::Error::other)?);
+                Ok(())
+            })?;
         }
         Ok(digests)
     }
 }
 
-/// The bytes of a snapshot's file.
+/// The bytes of a snapshot's file: a digest of what follows, then, compressed, the message without its
+/// files, then the files in messages of their own.
 pub(super) fn encode(snapshot: &Snapshot) -> io::Result<Vec<u8>> {
     let Snapshot { info, roots, files, manifest } = snapshot;
-    let wire = StoredSnapshot {
+    let head = StoredSnapshot {
         format: FORMAT,
         info: Some(info.clone().into()),
         roots: roots.iter().map(ToString::to_string).collect(),
-        files: files
-            .iter()
-            .map(|file| StoredFile {
-                path: file.path.to_string(),
-                digest: file.digest.0.to_vec(),
-                size: file.size,
-                mode: file.mode,
-                modified_s: file.modified_s,
-            })
-            .collect(),
+        files: Vec::new(),
         manifest: manifest.map(|digest| digest.0.to_vec()).unwrap_or_default(),
     };
-    let body = zstd::bulk::compress(&wire.encode_to_vec(), LEVEL)?;
+    let mut body = zstd::Encoder::new(Vec::new(), LEVEL)?;
+    frames::write(&mut body, &head)?;
+    for files in files.chunks(frames::ITEMS) {
+        let files = files.iter().map(stored).collect();
+        frames::write(&mut body, &StoredSnapshot { files, ..StoredSnapshot::default() })?;
+    }
+    let body = body.finish()?;
     let mut bytes = Digest::of(&body).0.to_vec();
     bytes.extend(body);
     Ok(bytes)
 }
 
+fn stored(file: &SnapshotFile) -> StoredFile {
+    StoredFile {
+        path: file.path.to_string(),
+        digest: file.digest.0.to_vec(),
+        size: file.size,
+        mode: file.mode,
+        modified_s: file.modified_s,
+    }
+}
+
 /// A snapshot from the bytes of its file.
 pub(super) fn decode(bytes: &[u8]) -> io::Result<Snapshot> {
+    let mut files = Vec::new();
+    let head = decode_each(bytes, |StoredFile { path, digest, size, mode, modified_s }| {
+        let path = ManagedPath::parse(&path).map_err(io::Error::other)?;
+        let digest = Digest::from_slice(&digest).map_err(io::Error::other)?;
+        files.push(SnapshotFile { path, digest, size, mode, modified_s });
+        Ok(())
+    })?;
+    Ok(Snapshot { files, ..head })
+}
+
+/// The same, with every file handed over instead of kept.
+fn decode_each(
+    bytes: &[u8],
+    mut each: impl FnMut(StoredFile) -> io::Result<()>,
+) -> io::Result<Snapshot> {
     let damaged = || io::Error::other("it is damaged");
     let (digest, body) = bytes.split_at_checked(32).ok_or_else(damaged)?;
     if Digest::of(body).0 != *digest {
         return Err(damaged());
     }
-    let plain = zstd::bulk::decompress(body, zstd_size(body))?;
-    let wire = StoredSnapshot::decode(plain.as_slice()).map_err(io::Error::other)?;
-    let StoredSnapshot { format, info, roots, files, manifest } = wire;
-    if format != FORMAT {
-        return Err(io::Error::other(format!("its format {format} is newer than this program")));
-    }
-    let info = info.ok_or_else(damaged)?.try_into().map_err(io::Error::other)?;
-    let path = |text: &str| ManagedPath::parse(text).map_err(io::Error::other);
-    let files = files
-        .into_iter()
-        .map(|StoredFile { path: text, digest, size, mode, modified_s }| {
-            let digest = Digest::from_slice(&digest).map_err(io::Error::other)?;
-            Ok(SnapshotFile { path: path(&text)?, digest, size, mode, modified_s })
-        })
-        .collect::<io::Result<_>>()?;
-    Ok(Snapshot {
-        info,
-        roots: roots.iter().map(|root| path(root)).collect::<io::Result<_>>()?,
-        files,
-        manifest: Digest::from_slice(&manifest).ok(),
-    })
-}
-
-fn zstd_size(body: &[u8]) -> usize {
-    let told = zstd::zstd_safe::get_frame_content_size(body).ok().flatten().unwrap_or_default();
-    usize::try_from(told).unwrap_or(BYTES_MAX).min(BYTES_MAX)
+    let mut snapshot = None;
+    let plain = zstd::Decoder::with_buffer(body)?.take(BYTES_MAX);
+    frames::read(plain, |part: StoredSnapshot| {
+        let StoredSnapshot { format, info, roots, files, manifest } = part;
+        if snapshot.is_none() {
+            if format != FORMAT {
+                let message = format!("its format is {format}, this program reads {FORMAT}");
+                return Err(io::Error::other(message));
+            }
+            let path = |text: &String| ManagedPath::parse(text).map_err(io::Error::other);
+            snapshot = Some(Snapshot {
+                info: info.ok_or_else(damaged)?.try_into().map_err(io::Error::other)?,
+                roots: roots.iter().map(path).collect::<io::Result<_>>()?,
+                files: Vec::new(),
+                manifest: Digest::from_slice(&manifest).ok(),
+            });
+        }
+        files.into_iter().try_for_each(&mut each)
+    })?;
+    snapshot.ok_or_else(damaged)
 }

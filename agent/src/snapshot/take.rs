@@ -1,6 +1,6 @@
 //! Taking a snapshot: keep what is new of what was seen, write the list.
 
-use std::{collections::BTreeMap, path::Path, time::Instant};
+use std::{path::Path, time::Instant};
 
 use millwright_model::{
     digest::{Digest, GitId},
@@ -43,44 +43,35 @@ pub struct Wanted<'a> {
 }
 
 impl Store {
-    /// Takes a snapshot of what was seen below the roots; it is on disk when this returns.
-    pub fn take(
-        &mut self,
-        wanted: &Wanted<'_>,
-        mut seen: BTreeMap<ManagedPath, Known>,
-        inventory: &mut Inventory,
-    ) -> Done<SnapshotInfo> {
-        let missing: u64 =
-            seen.values().filter(|k| !self.has(&k.digest)).map(|k| k.stamp.size()).sum();
-        self.guard_space(wanted, missing)?;
+    /// Takes a snapshot of what was just seen below the roots; it is on disk when this returns.
+    pub fn take(&mut self, wanted: &Wanted<'_>, inventory: &mut Inventory) -> Done<SnapshotInfo> {
+        let seen = inventory.below(wanted.roots);
+        let missing = seen.into_iter().filter(|(_, known)| !self.has(&known.digest));
+        let missing: Vec<_> =
+            missing.map(|(path, known)| (path.clone(), known.stamp.size())).collect();
+        self.guard_space(wanted, missing.iter().map(|(_, size)| size).sum())?;
         let mut new_bytes = 0;
-        for (path, known) in &mut seen {
-            if !self.has(&known.digest) {
-                faults::point("snapshot.blob");
-                new_bytes += self.keep_live(wanted.data_dir, path, known, inventory)?;
-            }
+        for (path, _) in missing {
+            faults::point("snapshot.blob");
+            new_bytes += self.keep_live(wanted.data_dir, &path, inventory)?;
         }
         if new_bytes > 0 {
             self.sync()?;
         }
-        let mut bytes = 0;
-        let mut files = Vec::with_capacity(seen.len());
-        for (path, known) in seen {
-            bytes += known.stamp.size();
-            files.push(SnapshotFile {
-                path,
-                digest: known.digest,
-                size: known.stamp.size(),
-                mode: known.mode,
-                modified_s: known.stamp.modified_s(),
-            });
-        }
+        let file = |(path, known): (&ManagedPath, &Known)| SnapshotFile {
+            path: path.clone(),
+            digest: known.digest,
+            size: known.stamp.size(),
+            mode: known.mode,
+            modified_s: known.stamp.modified_s(),
+        };
+        let files: Vec<_> = inventory.below(wanted.roots).into_iter().map(file).collect();
         let info = SnapshotInfo {
             id: snapshot_id(wanted.now, |id| self.list.has(id)),
             taken_at: wanted.now,
             commit: wanted.commit,
             files: u32::try_from(files.len()).unwrap_or(u32::MAX),
-            bytes,
+            bytes: files.iter().map(|file| file.size).sum(),
             new_bytes,
             duration_ms: u64::try_from(wanted.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             stores: vec!["local".to_owned()],
@@ -106,18 +97,16 @@ impl Store {
         &mut self,
         data_dir: &Path,
         path: &ManagedPath,
-        known: &mut Known,
         inventory: &mut Inventory,
     ) -> Done<u64> {
         for _ in 0..TRIES {
             let content = fs::read(&data_dir.join(path.as_str()))?;
-            if Digest::of(&content) == known.digest {
-                return self.keep(known.digest, &content);
+            let digest = Digest::of(&content);
+            if inventory.get(path).is_some_and(|known| known.digest == digest) {
+                return self.keep(digest, &content);
             }
-            inventory.forget(path);
-            if let Some(fresh) = inventory.look(data_dir, path)? {
-                *known = fresh;
-            }
+            inventory.doubt(path);
+            inventory.look(data_dir, path)?;
         }
         Err(fs::restless(&data_dir.join(path.as_str())))
     }

@@ -140,7 +140,7 @@ fn parts(manifest: &Manifest, base: Option<&Manifest>) -> Vec<agent::ManifestPar
                 delta.upserted.into_iter().map(Into::into).collect(),
             )
         }
-        None => (Vec::new(), manifest.entries().map(Into::into).collect()),
+        None => (Vec::new(), manifest.files().map(Into::into).collect()),
     };
     let mut parts =
         vec![agent::ManifestPart { delta: base.is_some(), removed, files: Vec::new(), roots }];

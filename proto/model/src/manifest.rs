@@ -3,12 +3,9 @@
 
 mod tree;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-};
+use std::sync::Arc;
 
-pub use self::tree::{Change, Difference, Dir, Entry, FileNode};
+pub use self::tree::{Change, Difference, Dir, Entry, FileNode, Walk};
 use crate::{
     digest::Digest,
     path::{InvalidPath, ManagedPath},
@@ -57,20 +54,11 @@ pub struct ManifestDelta {
 
 /// Checked files with their digest. Cheap to clone: manifests share the directories on which they
 /// agree.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Manifest {
     roots: Arc<[ManagedPath]>,
     tree: Arc<Dir>,
     digest: Digest,
-    /// Made when it is asked for.
-    flat: OnceLock<Vec<FileEntry>>,
-}
-
-impl Clone for Manifest {
-    /// Without the flat list: a copy that is kept costs what its own directories cost.
-    fn clone(&self) -> Self {
-        Self::of(Arc::clone(&self.roots), Arc::clone(&self.tree), self.digest)
-    }
 }
 
 impl PartialEq for Manifest {
@@ -82,21 +70,10 @@ impl PartialEq for Manifest {
 impl Eq for Manifest {}
 
 impl Manifest {
-    fn of(roots: Arc<[ManagedPath]>, tree: Arc<Dir>, digest: Digest) -> Self {
-        Self { roots, tree, digest, flat: OnceLock::new() }
-    }
-
     /// Checks and takes files in any order.
     pub fn new(roots: Vec<ManagedPath>, files: Vec<FileEntry>) -> Result<Self, InvalidManifest> {
-        let mut nodes = BTreeMap::new();
-        for FileEntry { path, digest, size, mode } in files {
-            if let Some(path) =
-                nodes.insert(path.clone(), FileNode { digest, size, mode }).map(|_| path)
-            {
-                return Err(InvalidManifest::Duplicate(path));
-            }
-        }
-        Ok(Self::from_tree(roots, Dir::collect(&nodes)?))
+        let upserted = files.into_iter().map(changed).collect::<Vec<_>>();
+        Ok(Self::from_tree(roots, Arc::<Dir>::default().apply(&upserted)?))
     }
 
     /// Takes a checked tree, whose root is the data directory.
@@ -110,7 +87,7 @@ impl Manifest {
             hasher.update(&count(root.as_str().len())).update(root.as_str().as_bytes());
         }
         hasher.update(tree.digest().as_bytes());
-        Self::of(roots.into(), tree, Digest(*hasher.finalize().as_bytes()))
+        Self { roots: roots.into(), tree, digest: Digest(*hasher.finalize().as_bytes()) }
     }
 
     /// Managed roots, sorted.
@@ -123,14 +100,9 @@ impl Manifest {
         &self.tree
     }
 
-    /// Files, sorted by path. Kept once it was made; see [`Manifest::entries`].
-    pub fn files(&self) -> &[FileEntry] {
-        self.flat.get_or_init(|| self.entries().collect())
-    }
-
-    /// Files, sorted by path, made for this one use.
-    pub fn entries(&self) -> impl Iterator<Item = FileEntry> + use<> {
-        self.tree.walk().into_iter().map(|(path, file)| file.at(valid(&path)))
+    /// Files, sorted by path, each made when its turn comes: there is no list of them.
+    pub fn files(&self) -> impl Iterator<Item = FileEntry> {
+        self.tree.walk().map(|(path, file)| file.at(valid(&path)))
     }
 
     /// BLAKE3 that covers the roots and every path, content digest, size and mode.
@@ -178,13 +150,15 @@ impl Manifest {
         roots: Vec<ManagedPath>,
     ) -> Result<Manifest, InvalidManifest> {
         let removed = delta.removed.into_iter().map(|path| (path, None));
-        let upserted = delta.upserted.into_iter().map(|file| {
-            let FileEntry { path, digest, size, mode } = file;
-            (path, Some(FileNode { digest, size, mode }))
-        });
+        let upserted = delta.upserted.into_iter().map(changed);
         let changes: Vec<Change> = removed.chain(upserted).collect();
         Ok(Self::from_tree(roots, self.tree.apply(&changes)?))
     }
+}
+
+fn changed(file: FileEntry) -> Change {
+    let FileEntry { path, digest, size, mode } = file;
+    (path, Some(FileNode { digest, size, mode }))
 }
 
 /// It was a managed path when it came into the tree.
@@ -194,6 +168,8 @@ fn valid(path: &str) -> ManagedPath {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -210,7 +186,7 @@ mod tests {
         assert!(Manifest::new(vec![], vec![entry("a", 1), entry("a/b", 2)]).is_err());
         assert!(Manifest::new(vec![], vec![entry("x/a/b", 1), entry("x/A/c", 2)]).is_err());
         let manifest = Manifest::new(vec![], vec![entry("a/b", 1), entry("a.b", 2)]).unwrap();
-        assert_eq!(manifest.files()[0].path.as_str(), "a.b");
+        assert_eq!(manifest.files().next().unwrap().path.as_str(), "a.b");
         assert_eq!((manifest.count(), manifest.total_bytes()), (2, 2));
         assert!(manifest.get(&ManagedPath::parse("a").unwrap()).is_none());
         // A file in the place of a directory, in one step.
@@ -232,8 +208,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_difference_applied_gives_the_target(
-            a in proptest::collection::btree_map("[a-c]{1,2}(/[a-c]{1,2}){0,3}", 0_u8..4, 0..12),
-            b in proptest::collection::btree_map("[a-c]{1,2}(/[a-c]{1,2}){0,3}", 0_u8..4, 0..12),
+            a in proptest::collection::btree_map("[a-c.-]?[a-c](/[a-c.-]?[a-c]){0,3}", 0_u8..4, 0..12),
+            b in proptest::collection::btree_map("[a-c.-]?[a-c](/[a-c.-]?[a-c]){0,3}", 0_u8..4, 0..12),
         ) {
             let build = |m: &BTreeMap<String, u8>| {
                 let files = m.iter().map(|(p, c)| entry(p, *c)).collect();
@@ -245,7 +221,9 @@ mod tests {
             let (Some(a), Some(b)) = (build(&a), build(&b)) else { return Ok(()) };
             let patched = a.patched(b.diff(&a), vec![]).unwrap();
             prop_assert_eq!(patched.digest(), b.digest());
-            prop_assert_eq!(patched.files(), b.files());
+            prop_assert!(patched.files().eq(b.files()));
+            prop_assert!(b.files().is_sorted_by(|x, y| x.path < y.path));
+            prop_assert_eq!(b.files().count() as u64, b.count());
         }
     }
 }

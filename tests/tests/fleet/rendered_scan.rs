@@ -166,7 +166,7 @@ fn mapping(source: &str, destination: &str) -> anyhow::Result<RenderMapping> {
 fn write(data_dir: &Path, folder: &Folder, rendered: &Rendered) -> anyhow::Result<usize> {
     let made: BTreeMap<Digest, &Arc<[u8]>> =
         rendered.made.iter().map(|made| (made.node.digest, &made.content)).collect();
-    for file in rendered.manifest.entries() {
+    for file in rendered.manifest.files() {
         let at = data_dir.join(file.path.as_str());
         std::fs::create_dir_all(at.parent().context("a path has a folder")?)?;
         let content = match made.get(&file.digest) {
@@ -214,7 +214,7 @@ async fn shown(name: &str, folder: &Folder, mapping: RenderMapping) -> anyhow::R
     assert!(scanned.restamped.is_empty(), "{name}: {:?}", scanned.restamped);
     assert_eq!(sim.counters().restamps, 0, "{name}");
     assert!(sim.stale_signatures()?.is_empty(), "{name}");
-    for file in rendered.manifest.entries() {
+    for file in rendered.manifest.files() {
         let content = std::fs::read(dir.path().join(file.path.as_str()))?;
         assert_eq!(Digest::of(&content), file.digest, "{name}: {} was rewritten", file.path);
     }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     fs::inventory::Inventory,
-    local::{Files, Local},
+    local::Local,
     snapshot::{SnapshotFile, Store, Wanted},
 };
 
@@ -66,7 +66,7 @@ fn roots() -> Vec<ManagedPath> {
     ["projects", "config"].map(|root| ManagedPath::parse(root).unwrap()).to_vec()
 }
 
-fn take(local: &mut Local, data: &Path, seen: Files) -> Snapshot {
+fn take(local: &mut Local, data: &Path) -> Snapshot {
     let wanted = Wanted {
         data_dir: data,
         roots: &roots(),
@@ -77,8 +77,7 @@ fn take(local: &mut Local, data: &Path, seen: Files) -> Snapshot {
         cause: String::new(),
         min_free_bytes: 0,
     };
-    let seen = Arc::unwrap_or_clone(seen);
-    let info = local.store.take(&wanted, seen, &mut local.inventory).unwrap();
+    let info = local.store.take(&wanted, &mut local.inventory).unwrap();
     local.store.load(&info.id).unwrap().unwrap()
 }
 
@@ -96,16 +95,17 @@ proptest! {
         write(&data, &before, "before");
         let store = Store::open(&dir.path().join("store")).unwrap();
         let mut local = Local::new(Inventory::default(), store, None);
-        let seen = local.look_anew(&data, &roots()).unwrap();
-        let mut snapshot = take(&mut local, &data, seen);
+        local.look_anew(&data, &roots()).unwrap();
+        let mut snapshot = take(&mut local, &data);
         let safe = |path: &ManagedPath| never_touch(path).is_none();
         prop_assert!(snapshot.files.iter().all(|file| safe(&file.path)));
 
         // Exactly the snapshot again: what has come since goes, but nothing that is never touched.
         write(&data, &after, "after");
-        let seen = local.look_anew(&data, &roots()).unwrap();
+        local.look_anew(&data, &roots()).unwrap();
+        let seen = local.inventory.below(&roots());
         if let Ok(manifest) = of_snapshot(&snapshot, None, None) {
-            let tree = || seen.iter().map(|(path, known)| (path, known.digest));
+            let tree = || seen.iter().map(|(path, known)| (*path, known.digest));
             let laid = beside(&manifest, tree());
             let planned = changes(&manifest, laid.live, tree()).unwrap();
             prop_assert!(planned.paths().all(safe));

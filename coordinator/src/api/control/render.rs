@@ -32,7 +32,7 @@ pub(super) async fn answer(
     let named: Vec<String> = (!path.is_empty()).then(|| path.clone()).into_iter().collect();
     let paths = Paths::parse(&named)?;
     let side = side(&shared, state, of).await?;
-    let entries = side.manifest.entries();
+    let entries = side.manifest.files();
     let files: Vec<FileEntry> = entries.filter(|file| paths.has(file.path.as_str())).collect();
     if files.is_empty() && !path.is_empty() {
         return Err(hint::with_hint(

@@ -66,7 +66,7 @@ pub type Difference = (String, Option<FileNode>, Option<FileNode>);
 
 impl Dir {
     /// From entries that are sorted by name, each once, and no empty directories.
-    fn of(entries: Vec<(Arc<str>, Entry)>) -> Self {
+    fn of(mut entries: Vec<(Arc<str>, Entry)>) -> Self {
         let mut hasher = blake3::Hasher::new();
         let mut buffer = Vec::with_capacity(entries.len() * 80);
         let (mut files, mut bytes) = (0, 0);
@@ -92,6 +92,8 @@ impl Dir {
             }
         }
         hasher.update(&buffer);
+        // They stay for long; what was set aside for all that changed below does not.
+        entries.shrink_to_fit();
         Self { entries, digest: Digest(*hasher.finalize().as_bytes()), files, bytes }
     }
 
@@ -141,8 +143,8 @@ impl Dir {
     /// This directory with changes made; directories that become empty go. Costs the changed paths,
     /// not the directory.
     pub fn apply(self: &Arc<Self>, changes: &[Change]) -> Result<Arc<Self>, InvalidManifest> {
-        let mut sorted: Vec<(&str, Option<FileNode>)> =
-            changes.iter().map(|(path, file)| (path.as_str(), *file)).collect();
+        let mut sorted: Vec<(&str, Option<&FileNode>)> =
+            changes.iter().map(|(path, file)| (path.as_str(), file.as_ref())).collect();
         // By segments, so that what lies below a directory stands together.
         sorted.sort_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
         apply(self, &sorted, "")
@@ -158,11 +160,8 @@ impl Dir {
     }
 
     /// All files with their paths relative to this directory, in the order of their paths' text.
-    pub fn walk(&self) -> Vec<(String, FileNode)> {
-        let mut out = Vec::with_capacity(usize::try_from(self.files).unwrap_or(0));
-        walk(self, "", &mut |path, file| out.push((path, file)));
-        out.sort_by(|(a, _), (b, _)| a.cmp(b));
-        out
+    pub fn walk(&self) -> Walk<'_> {
+        Walk { open: vec![(0, in_order(self))], path: String::new() }
     }
 
     /// Takes the digests of files in this directory out of a set; ends when it is empty.
@@ -185,11 +184,45 @@ fn join(above: &str, name: &str) -> String {
     if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") }
 }
 
-fn walk(dir: &Dir, above: &str, each: &mut impl FnMut(String, FileNode)) {
-    for (name, entry) in &dir.entries {
-        match entry {
-            Entry::File(file) => each(join(above, name), *file),
-            Entry::Dir(below) => walk(below, &join(above, name), each),
+/// The entries of a directory in the order of the paths' text: a directory's name counts with the
+/// slash that follows it, so that `a.b` comes before `a/c`.
+fn in_order(dir: &Dir) -> std::vec::IntoIter<&(Arc<str>, Entry)> {
+    fn key((name, entry): &(Arc<str>, Entry)) -> impl Iterator<Item = u8> {
+        let slash = matches!(entry, Entry::Dir(_)).then_some(b'/');
+        name.bytes().chain(slash)
+    }
+    let mut entries: Vec<_> = dir.entries.iter().collect();
+    entries.sort_by(|a, b| key(a).cmp(key(b)));
+    entries.into_iter()
+}
+
+/// The files of a directory, one by one.
+#[derive(Debug)]
+pub struct Walk<'d> {
+    /// Directories on the way, each with the length of the path above it and what is left of it.
+    open: Vec<(usize, std::vec::IntoIter<&'d (Arc<str>, Entry)>)>,
+    path: String,
+}
+
+impl Iterator for Walk<'_> {
+    type Item = (String, FileNode);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (above, left) = self.open.last_mut()?;
+            self.path.truncate(*above);
+            let Some((name, entry)) = left.next() else {
+                self.open.pop();
+                continue;
+            };
+            self.path.push_str(name);
+            match entry {
+                Entry::File(file) => return Some((self.path.clone(), *file)),
+                Entry::Dir(below) => {
+                    self.path.push('/');
+                    self.open.push((self.path.len(), in_order(below)));
+                }
+            }
         }
     }
 }
@@ -244,13 +277,13 @@ fn refuse(path: String) -> ManagedPath {
 
 fn apply(
     dir: &Arc<Dir>,
-    changes: &[(&str, Option<FileNode>)],
+    changes: &[(&str, Option<&FileNode>)],
     above: &str,
 ) -> Result<Arc<Dir>, InvalidManifest> {
     if changes.is_empty() {
         return Ok(Arc::clone(dir));
     }
-    let mut entries: Vec<(Arc<str>, Entry)> = Vec::with_capacity(dir.entries.len() + changes.len());
+    let mut entries: Vec<(Arc<str>, Entry)> = Vec::with_capacity(dir.entries.len() + 1);
     let mut old = dir.entries.iter().peekable();
     let mut added = false;
     let mut rest = changes;
@@ -280,7 +313,7 @@ fn apply(
 /// The new state of one name under the changes that begin with it.
 fn one(
     before: Option<&Entry>,
-    group: &[(&str, Option<FileNode>)],
+    group: &[(&str, Option<&FileNode>)],
     here: &str,
 ) -> Result<Option<Entry>, InvalidManifest> {
     let mut below = Vec::with_capacity(group.len());
@@ -296,7 +329,7 @@ fn one(
     }
     let kept = match (itself, before) {
         (None, before) => before.cloned(),
-        (Some(Some(file)), Some(Entry::File(_)) | None) => Some(Entry::File(file)),
+        (Some(Some(file)), Some(Entry::File(_)) | None) => Some(Entry::File(*file)),
         // A removed path is a file's; a directory of that name stays.
         (Some(None), Some(Entry::Dir(dir))) => Some(Entry::Dir(Arc::clone(dir))),
         (Some(None), _) => None,
@@ -307,7 +340,7 @@ fn one(
                 let inner = refuse(join(here, name));
                 return Err(InvalidManifest::FileAsDirectory(refuse(here.to_owned()), inner));
             }
-            return Ok(Some(Entry::File(file)));
+            return Ok(Some(Entry::File(*file)));
         }
     };
     let base = match kept {

@@ -118,7 +118,7 @@ fn render(tree: &Tree, yaml: &str) -> Result<Rendered, RenderError> {
 }
 
 fn paths(rendered: &Rendered) -> Vec<String> {
-    rendered.manifest.files().iter().map(|file| file.path.to_string()).collect()
+    rendered.manifest.files().map(|file| file.path.to_string()).collect()
 }
 
 const CONFIG: &str = "{\n  \"systemName\": \"x\",\n  \"port\": 8088\n}";
