@@ -81,17 +81,16 @@ enum Command {
     },
 }
 
-/// The agent waits for a gateway and a disk: more threads would only cost memory beside the gateway.
-const WORKERS: usize = 2;
-/// File jobs exclude one another anyway.
-const FILE_THREADS: usize = 4;
+/// File jobs exclude one another; looking a name up, and waiting for standard input to close, need a
+/// thread too.
+const BLOCKING_THREADS: usize = 3;
 
 /// Reads the command line and carries it out.
 pub fn start() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .max_blocking_threads(FILE_THREADS)
+    // The agent waits for a gateway and a disk: each thread more would only keep memory of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
     runtime.block_on(Box::pin(run(cli)))

@@ -238,12 +238,12 @@ async fn found(tools: &Tools, depth: Depth) -> Result<Found, ()> {
                 Depth::Told | Depth::Whole => local.look(tools.data_dir(), applied.roots())?,
                 Depth::Anew => local.look_anew(tools.data_dir(), applied.roots())?,
             }
-            let live = local.inventory.below(applied.roots());
             let unmanaged = match tools.state.unmanaged()? {
                 Some(known) => known,
-                None => first_look(tools, &applied, live.iter().map(|(path, _)| *path))?,
+                None => first_look(tools, local, &applied)?,
             };
-            let tree = live.into_iter().map(|(path, known)| (path, known.digest));
+            let live = local.inventory.below(applied.roots());
+            let tree = live.map(|(path, known)| (path, known.digest));
             Ok(differences(&applied, &unmanaged, tree)
                 .into_iter()
                 .map(|difference| {
@@ -257,13 +257,9 @@ async fn found(tools: &Tools, depth: Depth) -> Result<Found, ()> {
 }
 
 /// What lies below the roots at the first look after a change and belongs to nobody is no drift later.
-fn first_look<'l>(
-    tools: &Tools,
-    applied: &Manifest,
-    live: impl Iterator<Item = &'l ManagedPath>,
-) -> Done<BTreeSet<ManagedPath>> {
-    let foreign = live.filter(|path| applied.get(path).is_none());
-    let unmanaged = foreign.cloned().collect();
+fn first_look(tools: &Tools, local: &Local, applied: &Manifest) -> Done<BTreeSet<ManagedPath>> {
+    let live = local.inventory.below(applied.roots()).map(|(path, _)| path);
+    let unmanaged = live.filter(|path| applied.get(path).is_none()).collect();
     tools.state.keep_unmanaged(&unmanaged)?;
     Ok(unmanaged)
 }

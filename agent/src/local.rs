@@ -155,8 +155,9 @@ mod tests {
     }
 
     fn digests(inventory: &Inventory) -> Vec<(ManagedPath, Digest)> {
-        let files = inventory.below(&[path("projects/p")]);
-        files.into_iter().map(|(path, known)| (path.clone(), known.digest)).collect()
+        let roots = [path("projects/p")];
+        let files = inventory.below(&roots);
+        files.map(|(path, known)| (path, known.digest)).collect()
     }
 
     /// One thing that somebody does to a tree.

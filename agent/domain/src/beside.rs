@@ -7,24 +7,24 @@ use millwright_model::{digest::Digest, manifest::Manifest, path::ManagedPath};
 
 /// What a tree has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Beside<'l> {
+pub struct Beside {
     /// For every file of the manifest, in its order, what the tree has there.
     pub live: Vec<Option<Digest>>,
     /// Paths of the tree that the manifest does not name, in order.
-    pub foreign: Vec<&'l ManagedPath>,
+    pub foreign: Vec<ManagedPath>,
 }
 
 /// Lays the files of a tree, sorted by path, beside a manifest.
-pub fn beside<'l>(
+pub fn beside(
     manifest: &Manifest,
-    tree: impl IntoIterator<Item = (&'l ManagedPath, Digest)>,
-) -> Beside<'l> {
+    tree: impl IntoIterator<Item = (ManagedPath, Digest)>,
+) -> Beside {
     let count = usize::try_from(manifest.count()).unwrap_or(0);
     let (mut live, mut foreign) = (Vec::with_capacity(count), Vec::new());
     let mut tree = tree.into_iter().peekable();
     for file in manifest.files() {
         let found = loop {
-            match tree.peek().map(|(path, _)| (*path).cmp(&file.path)) {
+            match tree.peek().map(|(path, _)| path.cmp(&file.path)) {
                 Some(Ordering::Less) => foreign.extend(tree.next().map(|(path, _)| path)),
                 Some(Ordering::Equal) => break tree.next().map(|(_, digest)| digest),
                 Some(Ordering::Greater) | None => break None,
@@ -60,11 +60,11 @@ mod tests {
             let Ok(manifest) = Manifest::new(vec![], files) else { return Ok(()) };
             let tree: BTreeMap<ManagedPath, Digest> =
                 there.iter().map(|(name, byte)| (path(name), Digest::of(&[*byte]))).collect();
-            let found = beside(&manifest, tree.iter().map(|(path, digest)| (path, *digest)));
+            let found = beside(&manifest, tree.iter().map(|(path, digest)| (path.clone(), *digest)));
             let live: Vec<_> =
                 manifest.files().map(|file| tree.get(&file.path).copied()).collect();
             let foreign: Vec<_> =
-                tree.keys().filter(|path| manifest.get(path).is_none()).collect();
+                tree.keys().filter(|path| manifest.get(path).is_none()).cloned().collect();
             prop_assert_eq!(found, Beside { live, foreign });
         }
     }

@@ -190,7 +190,7 @@ mod tests {
             path("projects/p/v/view.json"),
         ];
         let there = |path| live.get(path).map(|digest| (path, *digest));
-        let tree = beside(&wanted, live.iter().map(|(path, digest)| (path, *digest)));
+        let tree = beside(&wanted, live.clone());
         let changes = changes(&wanted, tree.live, ours.iter().filter_map(there)).unwrap();
         assert_eq!(changes.keep, 1);
         assert_eq!(changes.write.len(), 1);

@@ -27,10 +27,10 @@ pub struct Difference {
 
 /// Compares the tree, sorted by path, with what was applied. `unmanaged` are paths that were below the
 /// roots already and belong to nobody; they are no drift.
-pub fn differences<'l>(
+pub fn differences(
     manifest: &Manifest,
     unmanaged: &BTreeSet<ManagedPath>,
-    tree: impl IntoIterator<Item = (&'l ManagedPath, Digest)>,
+    tree: impl IntoIterator<Item = (ManagedPath, Digest)>,
 ) -> Vec<Difference> {
     let Beside { live, foreign } = beside(manifest, tree);
     let differs = manifest.files().zip(live).filter_map(|(file, live)| {
@@ -43,8 +43,8 @@ pub fn differences<'l>(
     });
     let added = foreign
         .into_iter()
-        .filter(|path| !unmanaged.contains(*path) && never_touch(path).is_none())
-        .map(|path| Difference { path: path.clone(), change: DriftChange::Added });
+        .filter(|path| !unmanaged.contains(path) && never_touch(path).is_none())
+        .map(|path| Difference { path, change: DriftChange::Added });
     let mut found: Vec<Difference> = differs.chain(added).collect();
     found.sort();
     found
@@ -90,7 +90,7 @@ mod tests {
             (path("projects/p/x.tmp"), Digest::of(b"tmp")),
         ]);
         let unmanaged = BTreeSet::from([path("projects/p/old")]);
-        let found: Vec<_> = differences(&manifest, &unmanaged, live.iter().map(|(p, d)| (p, *d)))
+        let found: Vec<_> = differences(&manifest, &unmanaged, live)
             .into_iter()
             .map(|d| (d.path.to_string(), d.change))
             .collect();

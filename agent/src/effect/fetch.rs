@@ -21,13 +21,15 @@ use crate::{
 };
 
 /// Streams at a time.
-const STREAMS: usize = 4;
+const STREAMS: usize = 2;
 /// Blobs in one request.
 const BLOBS_PER_REQUEST: usize = 2_000;
 /// Largest blob; the largest known gateway file has 4 MB.
 const BLOB_BYTES_MAX: u64 = 256 << 20;
 /// Largest piece after decompression.
 const CHUNK_BYTES_MAX: usize = 4 << 20;
+/// Unpacked bytes that are written in one go.
+const STORE_BYTES: usize = 1 << 20;
 /// Tries without any progress while coordinators come and go.
 const TRIES_MAX: u32 = 20;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
@@ -115,7 +117,7 @@ async fn missing(tools: &Tools, work: &Work) -> Result<Vec<Digest>, Event> {
                 .inventory
                 .files()
                 .filter(|(_, known)| wanted.contains(&known.digest))
-                .map(|(path, known)| (known.digest, path.clone()))
+                .map(|(path, known)| (known.digest, path))
                 .collect();
             let mut missing = Vec::new();
             for digest in wanted {
@@ -199,11 +201,16 @@ async fn receive_once(
     let mut stream = client.fetch(request).await.map_err(|s| unavailable(&s))?.into_inner();
     let mut open: Option<(Digest, Vec<u8>)> = None;
     while let Some(batch) = stream.message().await.map_err(|s| unavailable(&s))? {
-        let mut whole = Vec::new();
+        let (mut whole, mut bytes) = (Vec::new(), 0);
         for chunk in batch.chunks {
             *received += chunk.data.len() as u64;
             if let Some(blob) = assemble(&mut open, chunk, wanted)? {
+                bytes += blob.1.len();
                 whole.push(blob);
+            }
+            if bytes > STORE_BYTES {
+                bytes = 0;
+                done.extend(store(tools, std::mem::take(&mut whole)).await?);
             }
         }
         done.extend(store(tools, whole).await?);

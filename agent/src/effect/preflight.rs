@@ -123,7 +123,6 @@ fn planned(
         true => local.look_anew(tools.data_dir(), &roots)?,
         false => local.look(tools.data_dir(), &roots)?,
     }
-    let seen = local.inventory.below(&roots);
     let mut ours: BTreeSet<ManagedPath> = match &local.applied {
         Some(applied) => wanted.diff(applied).removed.into_iter().collect(),
         None => BTreeSet::new(),
@@ -133,14 +132,13 @@ fn planned(
         ours.extend(next.files().map(|file| file.path));
     }
     let below = |path: &ManagedPath| wanted.roots().iter().any(|root| path.starts_with_dir(root));
-    let all = seen.iter().filter(|(path, _)| exact && below(path));
+    let seen = || local.inventory.below(&roots).map(|(path, known)| (path, known.digest));
     let mut answerable: Vec<(ManagedPath, Digest)> =
-        all.map(|(path, known)| ((*path).clone(), known.digest)).collect();
+        seen().filter(|(path, _)| exact && below(path)).collect();
     ours.retain(|path| answerable.binary_search_by(|(other, _)| other.cmp(path)).is_err());
-    let Beside { mut live, foreign } =
-        beside(wanted, seen.into_iter().map(|(path, known)| (path, known.digest)));
-    let nobodys = |path: &&ManagedPath| !(ours.contains(*path) || exact && below(path));
-    let unmanaged = foreign.into_iter().filter(nobodys).cloned().collect();
+    let Beside { mut live, foreign } = beside(wanted, seen());
+    let nobodys = |path: &ManagedPath| !(ours.contains(path) || exact && below(path));
+    let unmanaged = foreign.into_iter().filter(nobodys).collect();
     // What a walk leaves out is looked at by name: a link in the place of a file is an error.
     let mut by_name = |path: &ManagedPath| {
         let known = local.inventory.look(tools.data_dir(), path)?;

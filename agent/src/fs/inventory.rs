@@ -3,7 +3,6 @@
 //! one. What is written of it now and then is a cache: what cannot be read of it is made again.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, Metadata},
     io::{self, BufRead, BufReader, Write},
     os::unix::fs::MetadataExt,
@@ -17,7 +16,10 @@ use millwright_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Done, failed, replace_by, through_folders};
+use super::{
+    Done, failed, replace_by, through_folders,
+    tree::{Names, Tree},
+};
 
 /// Kernels before 6.13 stamp with a clock that ticks every 1 to 10 ms.
 const TICK: Duration = Duration::from_millis(20);
@@ -87,7 +89,8 @@ struct Record {
 /// Files by path below the data directory.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
-    files: BTreeMap<ManagedPath, Record>,
+    files: Tree<Record>,
+    names: Names,
     /// Number of the walk that is under way, or was last.
     walk: u32,
     /// How often something was learnt or forgotten since it was written.
@@ -100,19 +103,19 @@ const WRITTEN_PER: usize = 50;
 impl Inventory {
     /// Reads it; an empty one when it is absent or damaged.
     pub fn load(file: &Path) -> Self {
-        let files = stored(file).ok().flatten().unwrap_or_default();
-        Self { files, ..Self::default() }
+        stored(file).ok().flatten().unwrap_or_default()
     }
 
     /// Writes it if enough of it has changed.
     pub fn save(&mut self, file: &Path) -> Done<()> {
-        if self.changes <= self.files.len() / WRITTEN_PER {
+        self.names.tidy();
+        if self.changes <= self.files.count() / WRITTEN_PER {
             return Ok(());
         }
         replace_by(file, |out| {
             let mut hasher = blake3::Hasher::new();
             let mut line = Vec::new();
-            for (path, record) in self.files.iter().filter(|(_, record)| record.settled) {
+            for (path, record) in self.records().filter(|(_, record)| record.settled) {
                 line.clear();
                 serde_json::to_writer(&mut line, &(path, &record.known))?;
                 line.push(b'\n');
@@ -125,49 +128,41 @@ impl Inventory {
         Ok(())
     }
 
-    /// Everything known of one path.
+    /// What is known of one path.
     pub fn get(&self, path: &ManagedPath) -> Option<&Known> {
-        self.files.get(path).map(|record| &record.known)
+        self.files.get(path.as_str()).map(|record| &record.known)
+    }
+
+    fn records(&self) -> impl Iterator<Item = (ManagedPath, &Record)> {
+        self.files.all()
     }
 
     /// Everything known.
-    pub fn files(&self) -> impl Iterator<Item = (&ManagedPath, &Known)> {
-        self.files.iter().map(|(path, record)| (path, &record.known))
+    pub fn files(&self) -> impl Iterator<Item = (ManagedPath, &Known)> {
+        self.records().map(|(path, record)| (path, &record.known))
     }
 
     /// What is known of the files below these roots, each once, in the order of their paths.
-    pub fn below(&self, roots: &[ManagedPath]) -> Vec<(&ManagedPath, &Known)> {
-        let mut files: Vec<_> = roots
-            .iter()
-            .flat_map(|root| self.range(root))
-            .map(|(path, record)| (path, &record.known))
-            .collect();
-        // One run for each root: roots may lie in each other, and `a.b` comes before `a/c`.
-        files.sort_by(|(a, _), (b, _)| a.cmp(b));
-        files.dedup_by(|(a, _), (b, _)| a == b);
-        files
-    }
-
-    fn range(&self, root: &ManagedPath) -> impl Iterator<Item = (&ManagedPath, &Record)> {
-        self.files
-            .range(root.clone()..)
-            .take_while(|(path, _)| path.as_str().starts_with(root.as_str()))
-            .filter(|(path, _)| path.starts_with_dir(root))
+    pub fn below<'i>(
+        &'i self,
+        roots: &'i [ManagedPath],
+    ) -> impl Iterator<Item = (ManagedPath, &'i Known)> {
+        self.files.below(roots).map(|(path, record)| (path, &record.known))
     }
 
     /// Forgets everything, so that the next look reads every file.
     pub(crate) fn clear(&mut self) {
-        self.changes += self.files.len();
-        self.files.clear();
+        self.changes += self.files.count();
+        self.files = Tree::default();
     }
 
     fn forget(&mut self, path: &ManagedPath) {
-        self.changes += usize::from(self.files.remove(path).is_some());
+        self.changes += usize::from(self.files.remove(path.as_str()).is_some());
     }
 
     /// The next look at this file reads it, whatever its stamp says.
     pub fn doubt(&mut self, path: &ManagedPath) {
-        if let Some(record) = self.files.get_mut(path) {
+        if let Some(record) = self.files.get_mut(path.as_str()) {
             record.settled = false;
         }
     }
@@ -192,14 +187,14 @@ impl Inventory {
         if !meta.is_file() {
             return Err(failed("take over", &at)(io::Error::other("it is no plain file")));
         }
-        self.known(&at, path.clone(), &meta).map(Some)
+        self.known(&at, path, &meta).map(Some)
     }
 
     /// A plain file whose metadata is at hand.
-    fn known(&mut self, at: &Path, path: ManagedPath, meta: &Metadata) -> Done<Known> {
+    fn known(&mut self, at: &Path, path: &ManagedPath, meta: &Metadata) -> Done<Known> {
         let stamp = Stamp::of(meta);
         let walk = self.walk;
-        if let Some(record) = self.files.get_mut(&path) {
+        if let Some(record) = self.files.get_mut(path.as_str()) {
             record.walk = walk;
             if record.settled && record.known.stamp == stamp {
                 return Ok(record.known);
@@ -208,7 +203,8 @@ impl Inventory {
         let bytes = fs::read(at).map_err(failed("read", at))?;
         let known = Known { stamp, digest: Digest::of(&bytes), mode: meta.mode() & 0o777 };
         self.changes += 1;
-        self.files.insert(path, Record { known, settled: stamp.is_settled(), walk });
+        let record = Record { known, settled: stamp.is_settled(), walk };
+        self.files.insert(path.as_str(), record, &mut self.names);
         Ok(known)
     }
 
@@ -222,12 +218,12 @@ impl Inventory {
     pub fn walk(&mut self, root: &Path, below: &ManagedPath) -> Done<()> {
         self.walk = self.walk.wrapping_add(1);
         self.visit(root, below)?;
-        let gone: Vec<ManagedPath> = self
-            .range(below)
-            .filter(|(_, record)| record.walk != self.walk)
-            .map(|(path, _)| path.clone())
-            .collect();
-        gone.iter().for_each(|path| self.forget(path));
+        let (walk, mut gone) = (self.walk, 0);
+        self.files.retain(below.as_str(), &mut |record| {
+            gone += usize::from(record.walk != walk);
+            record.walk == walk
+        });
+        self.changes += gone;
         Ok(())
     }
 
@@ -253,8 +249,11 @@ impl Inventory {
                 }
                 Err(error) => return Err(failed("list", &at)(error)),
             };
+            let entries: io::Result<Vec<_>> = entries.collect();
+            let mut entries = entries.map_err(failed("list", &at))?;
+            // In their order each is added behind the last one.
+            entries.sort_by_key(fs::DirEntry::file_name);
             for entry in entries {
-                let entry = entry.map_err(failed("list", &at))?;
                 let kind = entry.file_type().map_err(failed("look at", &entry.path()))?;
                 // A name that is no managed path is nobody's we could have written.
                 let Some(path) = entry.file_name().to_str().and_then(|n| dir.join(n).ok()) else {
@@ -266,7 +265,7 @@ impl Inventory {
                 if kind.is_dir() {
                     open.push(path);
                 } else if kind.is_file() {
-                    self.enter(&entry, path)?;
+                    self.enter(&entry, &path)?;
                 }
             }
         }
@@ -274,7 +273,7 @@ impl Inventory {
     }
 
     /// Asked of the open folder: the kernel need not walk the whole path again.
-    fn enter(&mut self, entry: &fs::DirEntry, path: ManagedPath) -> Done<()> {
+    fn enter(&mut self, entry: &fs::DirEntry, path: &ManagedPath) -> Done<()> {
         match entry.metadata() {
             Ok(meta) if meta.is_file() => self.known(&entry.path(), path, &meta).map(drop),
             Ok(_) => Ok(()),
@@ -285,19 +284,22 @@ impl Inventory {
 }
 
 /// One line for each file; the last line is the BLAKE3 of those above. `None` when it is damaged.
-fn stored(file: &Path) -> io::Result<Option<BTreeMap<ManagedPath, Record>>> {
+fn stored(file: &Path) -> io::Result<Option<Inventory>> {
     let mut lines = BufReader::new(fs::File::open(file)?);
     let mut hasher = blake3::Hasher::new();
-    let mut files = BTreeMap::new();
+    let mut read = Inventory::default();
     let mut line = String::new();
     while lines.read_line(&mut line)? > 0 {
         if let Ok((path, known)) = serde_json::from_str::<(ManagedPath, Known)>(&line) {
-            files.insert(path, Record { known, settled: true, walk: 0 });
+            let record = Record { known, settled: true, walk: 0 };
+            read.files.insert(path.as_str(), record, &mut read.names);
             hasher.update(line.as_bytes());
             line.clear();
         } else {
             let whole = line.trim_end() == hasher.finalize().to_hex().as_str();
-            return Ok(whole.then_some(files));
+            // What was set aside for growth goes.
+            read.files.retain("", &mut |_| true);
+            return Ok(whole.then_some(read));
         }
     }
     Ok(None)
@@ -317,13 +319,12 @@ mod tests {
         let path = ManagedPath::parse("projects/p/a").unwrap();
         let below = ManagedPath::parse("projects/p").unwrap();
         let mut inventory = Inventory::default();
-        let paths = |inventory: &Inventory| {
-            inventory.files().map(|(path, _)| path.clone()).collect::<Vec<_>>()
-        };
+        let paths =
+            |inventory: &Inventory| inventory.files().map(|(path, _)| path).collect::<Vec<_>>();
         inventory.walk(&data, &below).unwrap();
         assert_eq!(paths(&inventory), [path.clone()]);
         // What was written within the last tick of the clock may change unseen: it is not kept.
-        inventory.files.get_mut(&path).unwrap().settled = true;
+        inventory.files.get_mut(path.as_str()).unwrap().settled = true;
         let file = dir.path().join("inventory");
         inventory.save(&file).unwrap();
         assert!(Inventory::load(&file).files().eq(inventory.files()));
@@ -367,7 +368,7 @@ mod tests {
             let _looked = inventory.walk(root, &below);
             let real =
                 |path: &ManagedPath| ["projects/p/x", "projects/q/x"].contains(&path.as_str());
-            assert!(inventory.files().all(|(path, _)| real(path)), "{below}: {inventory:?}");
+            assert!(inventory.files().all(|(path, _)| real(&path)), "{below}: {inventory:?}");
         }
         for path in ["projects/p/folder/x", "projects/whole/x", "projects/q/folder/x"] {
             assert!(crate::fs::make_parents(root, path).is_err(), "{path}");

@@ -46,9 +46,8 @@ impl Store {
     /// Takes a snapshot of what was just seen below the roots; it is on disk when this returns.
     pub fn take(&mut self, wanted: &Wanted<'_>, inventory: &mut Inventory) -> Done<SnapshotInfo> {
         let seen = inventory.below(wanted.roots);
-        let missing = seen.into_iter().filter(|(_, known)| !self.has(&known.digest));
-        let missing: Vec<_> =
-            missing.map(|(path, known)| (path.clone(), known.stamp.size())).collect();
+        let missing = seen.filter(|(_, known)| !self.has(&known.digest));
+        let missing: Vec<_> = missing.map(|(path, known)| (path, known.stamp.size())).collect();
         self.guard_space(wanted, missing.iter().map(|(_, size)| size).sum())?;
         let mut new_bytes = 0;
         for (path, _) in missing {
@@ -58,14 +57,14 @@ impl Store {
         if new_bytes > 0 {
             self.sync()?;
         }
-        let file = |(path, known): (&ManagedPath, &Known)| SnapshotFile {
-            path: path.clone(),
+        let file = |(path, known): (ManagedPath, &Known)| SnapshotFile {
+            path,
             digest: known.digest,
             size: known.stamp.size(),
             mode: known.mode,
             modified_s: known.stamp.modified_s(),
         };
-        let files: Vec<_> = inventory.below(wanted.roots).into_iter().map(file).collect();
+        let files: Vec<_> = inventory.below(wanted.roots).map(file).collect();
         let info = SnapshotInfo {
             id: snapshot_id(wanted.now, |id| self.list.has(id)),
             taken_at: wanted.now,

@@ -116,6 +116,19 @@ impl ManagedPath {
     }
 }
 
+/// The entries of a folder in the order of the text of the paths below it: a folder's name counts with
+/// the slash that follows it, so that `a.b` comes before `a/c`.
+pub fn in_path_order<E>(
+    entries: &[(Arc<str>, E)],
+    is_folder: impl Fn(&E) -> bool,
+) -> std::vec::IntoIter<&(Arc<str>, E)> {
+    let slash = |entry: &E| is_folder(entry).then_some(b'/');
+    let mut entries: Vec<_> = entries.iter().collect();
+    entries
+        .sort_by(|(a, one), (b, two)| a.bytes().chain(slash(one)).cmp(b.bytes().chain(slash(two))));
+    entries.into_iter()
+}
+
 /// Equal for texts that one platform or another takes for the same name.
 pub(crate) fn case_key(text: &str) -> String {
     if text.is_ascii() {

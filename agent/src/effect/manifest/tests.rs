@@ -103,11 +103,13 @@ proptest! {
         // Exactly the snapshot again: what has come since goes, but nothing that is never touched.
         write(&data, &after, "after");
         local.look_anew(&data, &roots()).unwrap();
-        let seen = local.inventory.below(&roots());
+        let roots = roots();
         if let Ok(manifest) = of_snapshot(&snapshot, None, None) {
-            let tree = || seen.iter().map(|(path, known)| (*path, known.digest));
-            let laid = beside(&manifest, tree());
-            let planned = changes(&manifest, laid.live, tree()).unwrap();
+            let tree = local.inventory.below(&roots).map(|(path, known)| (path, known.digest));
+            let tree: Vec<_> = tree.collect();
+            let laid = beside(&manifest, tree.iter().cloned());
+            let all = tree.iter().map(|(path, digest)| (path, *digest));
+            let planned = changes(&manifest, laid.live, all).unwrap();
             prop_assert!(planned.paths().all(safe));
             prop_assert!(planned.paths().all(|path| path.as_str().starts_with("projects/")
                 || path.as_str().starts_with("config/")));

@@ -4,14 +4,14 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
 use super::{FileEntry, InvalidManifest};
 use crate::{
     digest::Digest,
-    path::{InvalidPath, ManagedPath, case_key},
+    path::{InvalidPath, ManagedPath, case_key, in_path_order},
 };
 
 /// What a path has.
@@ -147,7 +147,7 @@ impl Dir {
             changes.iter().map(|(path, file)| (path.as_str(), file.as_ref())).collect();
         // By segments, so that what lies below a directory stands together.
         sorted.sort_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
-        apply(self, &sorted, "")
+        apply(self, &sorted, "", &mut HashSet::new())
     }
 
     /// The files that differ from `base`, which is not looked into where it is equal.
@@ -184,16 +184,8 @@ fn join(above: &str, name: &str) -> String {
     if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") }
 }
 
-/// The entries of a directory in the order of the paths' text: a directory's name counts with the
-/// slash that follows it, so that `a.b` comes before `a/c`.
 fn in_order(dir: &Dir) -> std::vec::IntoIter<&(Arc<str>, Entry)> {
-    fn key((name, entry): &(Arc<str>, Entry)) -> impl Iterator<Item = u8> {
-        let slash = matches!(entry, Entry::Dir(_)).then_some(b'/');
-        name.bytes().chain(slash)
-    }
-    let mut entries: Vec<_> = dir.entries.iter().collect();
-    entries.sort_by(|a, b| key(a).cmp(key(b)));
-    entries.into_iter()
+    in_path_order(&dir.entries, |entry| matches!(entry, Entry::Dir(_)))
 }
 
 /// The files of a directory, one by one.
@@ -267,6 +259,16 @@ fn difference(new: &Dir, old: &Dir, above: &str, out: &mut Vec<Difference>) {
     }
 }
 
+/// Most files of a gateway have one of a few names: each is held once.
+fn held(names: &mut HashSet<Arc<str>>, name: &str) -> Arc<str> {
+    if let Some(known) = names.get(name) {
+        return Arc::clone(known);
+    }
+    let name: Arc<str> = name.into();
+    names.insert(Arc::clone(&name));
+    name
+}
+
 fn refuse(path: String) -> ManagedPath {
     // Built from the segments of checked paths; the length alone could be beyond the bound.
     ManagedPath::parse(&path).unwrap_or_else(|InvalidPath { path, .. }| {
@@ -279,6 +281,7 @@ fn apply(
     dir: &Arc<Dir>,
     changes: &[(&str, Option<&FileNode>)],
     above: &str,
+    names: &mut HashSet<Arc<str>>,
 ) -> Result<Arc<Dir>, InvalidManifest> {
     if changes.is_empty() {
         return Ok(Arc::clone(dir));
@@ -297,9 +300,9 @@ fn apply(
         }
         let before = old.next_if(|(known, _)| known.as_ref() == name);
         let here = join(above, name);
-        if let Some(entry) = one(before.map(|(_, entry)| entry), group, &here)? {
+        if let Some(entry) = one(before.map(|(_, entry)| entry), group, &here, names)? {
             added |= before.is_none();
-            let name = before.map_or_else(|| name.into(), |(name, _)| Arc::clone(name));
+            let name = before.map_or_else(|| held(names, name), |(name, _)| Arc::clone(name));
             entries.push((name, entry));
         }
     }
@@ -315,6 +318,7 @@ fn one(
     before: Option<&Entry>,
     group: &[(&str, Option<&FileNode>)],
     here: &str,
+    names: &mut HashSet<Arc<str>>,
 ) -> Result<Option<Entry>, InvalidManifest> {
     let mut below = Vec::with_capacity(group.len());
     let mut itself = None;
@@ -335,7 +339,7 @@ fn one(
         (Some(None), _) => None,
         (Some(Some(file)), Some(Entry::Dir(dir))) => {
             // The directory may go by the same changes.
-            let dir = apply(dir, &below, here)?;
+            let dir = apply(dir, &below, here, names)?;
             if let Some((name, _)) = dir.entries.first() {
                 let inner = refuse(join(here, name));
                 return Err(InvalidManifest::FileAsDirectory(refuse(here.to_owned()), inner));
@@ -354,7 +358,7 @@ fn one(
             return Ok(Some(Entry::File(file)));
         }
     };
-    let dir = apply(&base, &below, here)?;
+    let dir = apply(&base, &below, here, names)?;
     Ok((!dir.entries.is_empty()).then_some(Entry::Dir(dir)))
 }
 
