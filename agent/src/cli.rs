@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use millwright_certs::token::JoinToken;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{agent::Agent, enrol};
+use crate::{agent::Agent, allocator, enrol};
 
 /// A job in hand may take this long to end when the agent is asked to stop.
 const GRACE: Duration = Duration::from_mins(1);
@@ -88,17 +88,24 @@ const BLOCKING_THREADS: usize = 3;
 /// Reads the command line and carries it out.
 pub fn start() -> anyhow::Result<()> {
     let cli = Cli::parse();
+    let settled = match cli.command {
+        Command::Run { .. } => allocator::settle(),
+        Command::Enrol { .. } => Ok(()),
+    };
     // The agent waits for a gateway and a disk: each thread more would only keep memory of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
+    logging(cli.log_format);
+    if let Err(error) = settled {
+        tracing::warn!(%error, "the agent will keep more memory than it needs");
+    }
     runtime.block_on(Box::pin(run(cli)))
 }
 
-/// Sets logging up and carries the command out.
+/// Carries the command out.
 async fn run(cli: Cli) -> anyhow::Result<()> {
-    logging(cli.log_format);
     millwright_certs::install_crypto_provider();
     match cli.command {
         Command::Enrol {

@@ -3,6 +3,7 @@
 //! the decisions out.
 
 pub mod agent;
+pub mod allocator;
 pub mod backup;
 pub mod cli;
 pub mod config;

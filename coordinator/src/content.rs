@@ -17,7 +17,7 @@ mod scratch;
 pub mod tree;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -29,13 +29,13 @@ use millwright_model::{
     resource::RefSpec,
 };
 use millwright_render::{
-    render::{Engine, RenderError},
-    spec::RenderSpec,
+    render::{Engine, Files, RenderError, Rendered},
+    spec::{RenderSpec, SpecKey},
 };
 use tokio::sync::Semaphore;
 
 use self::{
-    blobs::Blobs,
+    blobs::{Blobs, Maker},
     index::Index,
     mirror::{Mirror, MirrorFailed},
     refs::Resolved,
@@ -74,28 +74,38 @@ pub enum ContentFailed {
 #[derive(Debug, Default)]
 struct Manifests {
     by_spec: BTreeMap<Digest, Arc<Manifest>>,
-    by_digest: BTreeMap<Digest, Arc<Manifest>>,
-    order: std::collections::VecDeque<(Digest, Digest)>,
+    /// With the number of specs that give it.
+    by_digest: BTreeMap<Digest, (Arc<Manifest>, usize)>,
+    order: VecDeque<(Digest, Arc<Maker>, Arc<Files>)>,
 }
 
 impl Manifests {
-    fn keep(&mut self, spec: Digest, manifest: Arc<Manifest>) {
-        self.order.push_back((spec, manifest.digest()));
-        self.by_digest.insert(manifest.digest(), Arc::clone(&manifest));
-        self.by_spec.insert(spec, manifest);
-        while self.order.len() > MANIFESTS_MAX {
-            if let Some((spec, digest)) = self.order.pop_front() {
-                self.by_spec.remove(&spec);
-                if !self.order.iter().any(|(_, other)| *other == digest) {
-                    self.by_digest.remove(&digest);
-                }
+    /// Keeps a manifest; gives what made files are forgotten with the oldest one.
+    fn keep(
+        &mut self,
+        spec: Digest,
+        by: Arc<Maker>,
+        made: Arc<Files>,
+        manifest: &Arc<Manifest>,
+    ) -> Option<(Arc<Maker>, Arc<Files>)> {
+        if self.by_spec.insert(spec, Arc::clone(manifest)).is_none() {
+            let known = self.by_digest.entry(manifest.digest());
+            known.or_insert_with(|| (Arc::clone(manifest), 0)).1 += 1;
+            self.order.push_back((spec, by, made));
+        }
+        if self.order.len() <= MANIFESTS_MAX {
+            return None;
+        }
+        let (spec, by, made) = self.order.pop_front()?;
+        let digest = self.by_spec.remove(&spec)?.digest();
+        if let Some((_, specs)) = self.by_digest.get_mut(&digest) {
+            *specs -= 1;
+            if *specs == 0 {
+                self.by_digest.remove(&digest);
             }
         }
+        Some((by, made))
     }
-}
-
-fn key_of(spec: &RenderSpec) -> Digest {
-    Digest::of(&serde_json::to_vec(spec).expect("a spec has text keys only"))
 }
 
 #[derive(Debug)]
@@ -111,6 +121,24 @@ struct Inner {
     jobs: Semaphore,
     /// One search for a commit at a time and repository.
     searches: Mutex<BTreeMap<Name, Arc<Semaphore>>>,
+}
+
+impl Inner {
+    fn render(&self, by: &Maker) -> Result<Rendered, ContentFailed> {
+        let source = tree::CommitTree {
+            mirror: &by.mirror,
+            commit: by.spec.commit,
+            trees: &self.trees,
+            index: &self.index,
+            blobs: &self.blobs,
+        };
+        let mut engine = self.engine.lock().expect("nothing panics while holding it");
+        Ok(engine.render(&by.spec, &source)?)
+    }
+
+    fn remake(&self, by: &Maker) -> Result<Arc<Files>, ContentFailed> {
+        Ok(self.render(by)?.made)
+    }
 }
 
 /// The content of one node. Cheap to clone.
@@ -129,7 +157,7 @@ impl Content {
                 mirrors: Mutex::default(),
                 index: Index::open(&dir.join("index")),
                 trees: Trees::default(),
-                blobs: Blobs::open(dir.join("made"))?,
+                blobs: Blobs::default(),
                 manifests: Mutex::default(),
                 engine: Mutex::default(),
                 jobs: Semaphore::new(JOBS_MAX),
@@ -243,7 +271,7 @@ impl Content {
 
     /// The manifest of a spec, if it has been rendered and is still in memory.
     pub fn rendered(&self, spec: &RenderSpec) -> Option<Arc<Manifest>> {
-        self.manifests().by_spec.get(&key_of(spec)).cloned()
+        self.manifests().by_spec.get(&spec.key().whole).cloned()
     }
 
     /// The manifest of a spec: from memory, or rendered from a commit that must be here.
@@ -252,37 +280,38 @@ impl Content {
         url: &str,
         spec: &RenderSpec,
     ) -> Result<Arc<Manifest>, ContentFailed> {
-        let key = key_of(spec);
+        let key = spec.key();
         let mirror = self.mirror(&spec.repository, url)?;
-        let (content, spec) = (self.clone(), spec.clone());
+        // Most commits change little: what is known of them makes a job unnecessary.
+        let known =
+            self.inner.engine.try_lock().ok().and_then(|mut engine| engine.known(spec, key));
+        let by = Arc::new(Maker { mirror, spec: spec.clone() });
+        if let Some(rendered) = known {
+            return Ok(self.keep(key, by, rendered));
+        }
+        let content = self.clone();
         self.job(move |inner| {
             // Another job may have rendered it while this one waited for its turn.
-            if let Some(manifest) = content.manifests().by_spec.get(&key) {
+            if let Some(manifest) = content.manifests().by_spec.get(&key.whole) {
                 return Ok(Arc::clone(manifest));
             }
-            let source = tree::CommitTree {
-                mirror: &mirror,
-                commit: spec.commit,
-                trees: &inner.trees,
-                index: &inner.index,
-                blobs: &inner.blobs,
-            };
-            let rendered = {
-                let mut engine = inner.engine.lock().expect("nothing panics while holding it");
-                engine.render(&spec, &source)?
-            };
-            for made in &rendered.made {
-                let failed = |error: std::io::Error| RenderError::Content(error.to_string());
-                inner.blobs.keep(made).map_err(failed)?;
-            }
+            let rendered = inner.render(&by)?;
             for warning in &rendered.warnings {
-                tracing::warn!(profile = %spec.profile, "{}", warning.0);
+                tracing::warn!(profile = %by.spec.profile, "{}", warning.0);
             }
-            let manifest = Arc::new(rendered.manifest);
-            content.manifests().keep(key, Arc::clone(&manifest));
-            Ok(manifest)
+            Ok(content.keep(key, by, rendered))
         })
         .await
+    }
+
+    fn keep(&self, key: SpecKey, by: Arc<Maker>, rendered: Rendered) -> Arc<Manifest> {
+        let manifest = Arc::new(rendered.manifest);
+        self.inner.blobs.learn_made(&by, &rendered.made);
+        let oldest = self.manifests().keep(key.whole, by, rendered.made, &manifest);
+        if let Some((by, made)) = oldest {
+            self.inner.blobs.forget_made(&by, &made);
+        }
+        manifest
     }
 
     fn manifests(&self) -> std::sync::MutexGuard<'_, Manifests> {
@@ -291,12 +320,12 @@ impl Content {
 
     /// A manifest that is in memory.
     pub fn manifest_by_digest(&self, digest: &Digest) -> Option<Arc<Manifest>> {
-        self.manifests().by_digest.get(digest).cloned()
+        self.manifests().by_digest.get(digest).map(|(manifest, _)| Arc::clone(manifest))
     }
 
     /// Whole blobs of rendered manifests, in the order asked for. The caller bounds their sizes.
     pub async fn contents(&self, digests: Vec<Digest>) -> Result<Vec<Vec<u8>>, ContentFailed> {
-        self.job(move |inner| inner.blobs.whole(digests)).await
+        self.job(move |inner| inner.blobs.whole(digests, &|by| inner.remake(by))).await
     }
 
     /// Blobs in batches of about a megabyte, in the order asked for.
@@ -316,7 +345,7 @@ impl Content {
                 }
                 let (batch, cursor) = content
                     .job(move |inner| {
-                        let batch = inner.blobs.batch(&mut cursor)?;
+                        let batch = inner.blobs.batch(&mut cursor, &|by| inner.remake(by))?;
                         Ok((batch, cursor))
                     })
                     .await?;

@@ -1,15 +1,14 @@
-//! Blobs by BLAKE3: where they are, and how they are cut into batches for the wire.
+//! Blobs by BLAKE3: where they are, and how they are cut into batches for the wire. What a render made
+//! is kept nowhere: it is made again when it is asked for.
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
 use millwright_model::digest::{Digest, GitId};
 use millwright_proto::agent::{Chunk, FetchBatch};
-use millwright_render::render::Made;
-
+use millwright_render::{render::Files, spec::RenderSpec};
 use zstd::bulk::Compressor;
 
 use super::{
@@ -31,17 +30,26 @@ const ZSTD_LEVEL: i32 = 3;
 enum Place {
     /// In git.
     Git { mirror: Arc<Mirror>, id: GitId, size: u64 },
-    /// Made by a render, in the folder of such files.
-    Made { size: u64 },
+    /// In what a render makes.
+    Made { by: Arc<Maker>, size: u64 },
 }
 
-/// Places of all blobs that some rendered manifest names.
+/// What a made file comes from.
 #[derive(Debug)]
+pub struct Maker {
+    /// Repository of the spec.
+    pub mirror: Arc<Mirror>,
+    /// What is rendered.
+    pub spec: RenderSpec,
+}
+
+/// Makes the files of a render again.
+pub type Remake<'a> = &'a dyn Fn(&Maker) -> Result<Arc<Files>, ContentFailed>;
+
+/// Places of all blobs that some rendered manifest names.
+#[derive(Debug, Default)]
 pub struct Blobs {
     places: Mutex<BTreeMap<Digest, Place>>,
-    /// Files that renders made, by digest. Emptied at each start, since they are made again when a
-    /// manifest is.
-    made: PathBuf,
 }
 
 /// How far a request has been answered, and what is worth keeping from one blob to the next.
@@ -52,6 +60,8 @@ pub struct Cursor {
     open: Option<(Vec<u8>, usize)>,
     /// Neighbours share delta bases, which a reader remembers.
     reader: Option<(Arc<Mirror>, BlobReader)>,
+    /// One gateway's made files are asked for together.
+    made: Option<(Arc<Maker>, Arc<Files>)>,
     /// Its tables cost more to make than a small file to compress.
     compressor: Option<Compressor<'static>>,
 }
@@ -66,7 +76,7 @@ impl Cursor {
     /// At the beginning.
     pub fn new(digests: Vec<Digest>) -> Self {
         let compressor = Compressor::new(ZSTD_LEVEL).ok();
-        Self { digests, next: 0, open: None, reader: None, compressor }
+        Self { digests, next: 0, open: None, reader: None, made: None, compressor }
     }
 
     fn reader(&mut self, mirror: &Arc<Mirror>) -> &BlobReader {
@@ -99,15 +109,6 @@ impl Cursor {
 }
 
 impl Blobs {
-    /// Begins with an empty folder.
-    pub fn open(made: PathBuf) -> std::io::Result<Self> {
-        if made.exists() {
-            std::fs::remove_dir_all(&made)?;
-        }
-        std::fs::create_dir_all(&made)?;
-        Ok(Self { places: Mutex::default(), made })
-    }
-
     fn places(&self) -> std::sync::MutexGuard<'_, BTreeMap<Digest, Place>> {
         self.places.lock().expect("nothing panics while holding it")
     }
@@ -118,29 +119,50 @@ impl Blobs {
         self.places().entry(digest).or_insert_with(place);
     }
 
-    /// Keeps a file that a render made; equal ones once.
-    pub fn keep(&self, made: &Made) -> std::io::Result<()> {
-        let digest = made.node.digest;
-        if self.places().contains_key(&digest) {
-            return Ok(());
+    /// Remembers what makes these files; the newest render that makes one counts.
+    pub fn learn_made(&self, by: &Arc<Maker>, made: &Files) {
+        let mut places = self.places();
+        for made in made.values() {
+            let place = || Place::Made { by: Arc::clone(by), size: made.node.size };
+            let known = places.entry(made.node.digest).or_insert_with(place);
+            if matches!(known, Place::Made { .. }) {
+                *known = place();
+            }
         }
-        let path = self.made.join(digest.to_string());
-        let half = path.with_extension("half");
-        std::fs::write(&half, &made.content)?;
-        std::fs::rename(&half, &path)?;
-        self.places().insert(digest, Place::Made { size: made.node.size });
-        Ok(())
     }
 
-    fn read(&self, cursor: &mut Cursor, digest: Digest) -> Result<Vec<u8>, ContentFailed> {
+    /// Forgets what this render makes and no later one does.
+    pub fn forget_made(&self, by: &Arc<Maker>, made: &Files) {
+        let mut places = self.places();
+        for made in made.values() {
+            let known = places.get(&made.node.digest);
+            if matches!(known, Some(Place::Made { by: other, .. }) if Arc::ptr_eq(other, by)) {
+                places.remove(&made.node.digest);
+            }
+        }
+    }
+
+    fn read(
+        &self,
+        cursor: &mut Cursor,
+        digest: Digest,
+        remake: Remake<'_>,
+    ) -> Result<Vec<u8>, ContentFailed> {
         let failed = |why: String| MirrorFailed::Object { id: digest.to_string(), why };
         let place = self.places().get(&digest).cloned();
         let place = place.ok_or_else(|| failed("no manifest of this node names it".to_owned()))?;
         let (bytes, size) = match place {
             Place::Git { mirror, id, size } => (cursor.reader(&mirror).read(id)?, size),
-            Place::Made { size } => {
-                let read = std::fs::read(self.made.join(digest.to_string()));
-                (read.map_err(|error| failed(error.to_string()))?, size)
+            Place::Made { by, size } => {
+                let kept = cursor.made.take().filter(|(known, _)| Arc::ptr_eq(known, &by));
+                let kept = match kept {
+                    Some(kept) => kept,
+                    None => (Arc::clone(&by), remake(&by)?),
+                };
+                let (_, files) = cursor.made.insert(kept);
+                let made = files.values().find(|made| made.node.digest == digest);
+                let made = made.ok_or_else(|| failed("it was made differently now".to_owned()))?;
+                (made.content.to_vec(), size)
             }
         };
         if bytes.len() as u64 != size {
@@ -150,19 +172,27 @@ impl Blobs {
     }
 
     /// Whole blobs, in the order asked for.
-    pub fn whole(&self, digests: Vec<Digest>) -> Result<Vec<Vec<u8>>, ContentFailed> {
+    pub fn whole(
+        &self,
+        digests: Vec<Digest>,
+        remake: Remake<'_>,
+    ) -> Result<Vec<Vec<u8>>, ContentFailed> {
         let mut cursor = Cursor::new(Vec::new());
-        digests.into_iter().map(|digest| self.read(&mut cursor, digest)).collect()
+        digests.into_iter().map(|digest| self.read(&mut cursor, digest, remake)).collect()
     }
 
     /// The next batch of a request.
-    pub fn batch(&self, cursor: &mut Cursor) -> Result<FetchBatch, ContentFailed> {
+    pub fn batch(
+        &self,
+        cursor: &mut Cursor,
+        remake: Remake<'_>,
+    ) -> Result<FetchBatch, ContentFailed> {
         let (mut chunks, mut bytes) = (Vec::new(), 0);
         while bytes < BATCH_BYTES && !cursor.is_done() {
             let digest = cursor.digests[cursor.next];
             let (content, sent) = match cursor.open.take() {
                 Some(open) => open,
-                None => (self.read(cursor, digest)?, 0),
+                None => (self.read(cursor, digest, remake)?, 0),
             };
             let end = content.len().min(sent + CHUNK_BYTES);
             let last = end == content.len();

@@ -9,6 +9,7 @@
 //! The [`Engine`] keeps what gateways and commits share: layers, compiled rules, made files. It may be
 //! dropped at any time and made anew.
 
+mod again;
 mod layer;
 mod made;
 mod origin;
@@ -23,16 +24,17 @@ use millwright_model::{
     resource::{MaxDelete, SourceKind},
 };
 
-pub use self::made::Made;
+pub use self::made::{Files, Made};
 pub(crate) use self::{layer::mapped_path, origin::Origin};
 use self::{
     layer::{Layer, Placed},
     made::Making,
+    stamp::Stamped,
 };
 use crate::{
     normalize::{NormalizeFault, Programs, RuleFault},
     resource_json::ResourceFault,
-    spec::RenderSpec,
+    spec::{RenderSpec, at_commit},
 };
 
 /// Files in one manifest.
@@ -222,8 +224,8 @@ impl From<crate::spec::SpecFault> for RenderError {
 pub struct Rendered {
     /// Which files.
     pub manifest: Manifest,
-    /// The contents that are not in git, each once.
-    pub made: Vec<Arc<Made>>,
+    /// The files that are not the bytes of git.
+    pub made: Arc<Files>,
     /// What a person should look at.
     pub warnings: Vec<Warning>,
 }
@@ -236,6 +238,7 @@ const MADE_MAX: usize = 65_536;
 /// What renders share.
 #[derive(Debug, Default)]
 pub struct Engine {
+    again: again::Again,
     layers: Vec<Arc<Layer>>,
     programs: Programs,
     kept: made::Kept,
@@ -254,18 +257,31 @@ impl Engine {
         source: &dyn Source,
     ) -> Result<Rendered, RenderError> {
         let layer = self.layer(spec, source)?;
+        let key = spec.key().without_commit;
+        if let Some(rendered) = self.again(spec, key, source, &layer)? {
+            return Ok(rendered);
+        }
         let mut making = Making::new(spec, source, &layer, self)?;
         let files = making.files()?;
-        let mut warnings = layer.warnings.clone();
-        let (stamped, more) = making.stamped(files)?;
-        warnings.extend(more);
+        let Stamped { made, changed, warnings } = making.stamped(files)?;
+        let patterns = making.patterns_key;
         let changes: Vec<Change> =
-            stamped.iter().map(|(path, made)| (path.clone(), Some(made.node))).collect();
+            made.iter().map(|(path, made)| (path.clone(), Some(made.node))).collect();
         let manifest = Manifest::from_tree(layer.roots.clone(), layer.tree.apply(&changes)?);
         check_limits(spec, &manifest)?;
-        let made: BTreeMap<Digest, Arc<Made>> =
-            stamped.into_values().map(|made| (made.node.digest, made)).collect();
-        Ok(Rendered { manifest, made: made.into_values().collect(), warnings })
+        let made = Arc::new(made);
+        let last = again::Last {
+            mappings: mappings_key(spec),
+            layer: layer.key,
+            patterns,
+            made: Arc::clone(&made),
+            changed: changed.into(),
+            warnings: warnings.clone().into(),
+            manifest: manifest.clone(),
+        };
+        self.again.keep(key, last);
+        let warnings = layer.warnings.iter().cloned().chain(warnings).collect();
+        Ok(Rendered { manifest, made, warnings })
     }
 
     /// The exact content at a path of a rendered manifest: `None` when the manifest has no such file.
@@ -277,26 +293,26 @@ impl Engine {
     ) -> Result<Option<Arc<[u8]>>, RenderError> {
         let rendered = self.render(spec, source)?;
         let Some(entry) = rendered.manifest.get(path) else { return Ok(None) };
-        if let Some(made) = rendered.made.iter().find(|made| made.node.digest == entry.digest) {
+        if let Some(made) = rendered.made.get(path) {
+            debug_assert_eq!(made.node.digest, entry.digest);
             return Ok(Some(Arc::clone(&made.content)));
         }
         let layer = self.layer(spec, source)?;
         layer.files.get(path).map(|placed| source.read(placed.id)).transpose()
     }
 
+    fn known_layer(&mut self, key: Digest) -> Option<Arc<Layer>> {
+        let at = self.layers.iter().position(|layer| layer.key == key)?;
+        // The most recent one is last.
+        let found = self.layers.remove(at);
+        self.layers.push(Arc::clone(&found));
+        Some(found)
+    }
+
     fn layer(&mut self, spec: &RenderSpec, source: &dyn Source) -> Result<Arc<Layer>, RenderError> {
-        let key = key_of(&(
-            &spec.repository,
-            spec.commit,
-            &spec.mappings,
-            &spec.exclude_patterns,
-            &spec.allow,
-        ));
-        if let Some(at) = self.layers.iter().position(|layer| layer.key == key) {
-            // The most recent one is last.
-            let found = self.layers.remove(at);
-            self.layers.push(Arc::clone(&found));
-            return Ok(found);
+        let key = at_commit(mappings_key(spec), spec.commit);
+        if let Some(known) = self.known_layer(key) {
+            return Ok(known);
         }
         let layer = Arc::new(Layer::build(key, spec, source)?);
         if self.layers.len() >= LAYERS_MAX {
@@ -305,6 +321,12 @@ impl Engine {
         self.layers.push(Arc::clone(&layer));
         Ok(layer)
     }
+}
+
+/// Covers what decides a layer, but for the commit.
+fn mappings_key(spec: &RenderSpec) -> Digest {
+    let RenderSpec { repository, mappings, exclude_patterns, allow, .. } = spec;
+    key_of(&(repository, mappings, exclude_patterns, allow))
 }
 
 fn check_limits(spec: &RenderSpec, manifest: &Manifest) -> Result<(), RenderError> {

@@ -2,7 +2,7 @@
 //! give equal manifests, on every node.
 
 use millwright_model::{
-    digest::GitId,
+    digest::{Digest, GitId},
     id::{Member, Name},
     path::{InvalidPath, ManagedPath},
     resource::{Gateway, Limits, Mapping, MaxDelete, Signatures, SourceKind, Strings, SyncProfile},
@@ -73,6 +73,51 @@ pub struct RenderSpec {
     /// Values for contents; absent when no mapping templates its contents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vars: Option<Vars>,
+}
+
+impl RenderSpec {
+    /// Covers everything that decides a manifest.
+    pub fn key(&self) -> SpecKey {
+        let without_commit = self.key_without_commit();
+        SpecKey { whole: at_commit(without_commit, self.commit), without_commit }
+    }
+
+    fn key_without_commit(&self) -> Digest {
+        let Self {
+            repository,
+            commit: _,
+            profile,
+            mappings,
+            exclude_patterns,
+            allow,
+            normalize,
+            signatures,
+            limits,
+            max_delete,
+            vars,
+        } = self;
+        let all = (
+            (repository, profile, mappings, exclude_patterns, allow),
+            (normalize, signatures, limits, max_delete, vars),
+        );
+        Digest::of(&serde_json::to_vec(&all).expect("a spec has text keys only"))
+    }
+}
+
+/// What a spec is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpecKey {
+    /// Covers everything.
+    pub whole: Digest,
+    /// Covers everything but the commit itself.
+    pub without_commit: Digest,
+}
+
+/// A digest of something, at a commit.
+pub(crate) fn at_commit(what: Digest, commit: GitId) -> Digest {
+    let mut bytes = what.0.to_vec();
+    bytes.extend_from_slice(&commit.0);
+    Digest::of(&bytes)
 }
 
 /// Why a profile cannot be filled for a gateway.

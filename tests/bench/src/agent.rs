@@ -8,6 +8,8 @@ use std::{
 
 use serde_json::json;
 
+use playground::process::small_agent;
+
 use crate::{
     machine::{cpu_seconds, peak_bytes, resident_bytes},
     output::{Output, say},
@@ -29,6 +31,9 @@ pub struct Args {
     /// Git repository or bundle to apply: its root becomes one project.
     #[arg(long)]
     repo: PathBuf,
+    /// Take the agent built for small memory: `cargo build --profile small -p millwright-agent`.
+    #[arg(long)]
+    small: bool,
     /// Seconds over which an agent at rest is watched.
     #[arg(long, default_value_t = 120)]
     seconds: u64,
@@ -52,6 +57,9 @@ async fn rest(site: &Site, seconds: u64) -> anyhow::Result<Rest> {
 /// Measures and prints.
 pub async fn run(args: &Args, dir: &Path, output: &Output) -> anyhow::Result<()> {
     let mut scene = Scene::start(dir, &args.repo, &[]).await?;
+    if args.small {
+        scene.agent = small_agent()?.display().to_string();
+    }
     let (mut site, first) = scene.site(dir, site::no_scan).await?;
     let seconds = args.seconds.max(1);
     let after_apply = rest(&site, seconds).await?;
@@ -71,7 +79,7 @@ pub async fn run(args: &Args, dir: &Path, output: &Output) -> anyhow::Result<()>
         IDLE_SHARE * 100.0,
     ));
     let repo = args.repo.file_name().map(|name| name.to_string_lossy().into_owned());
-    let setting = json!({"repo": repo, "files": first["filesAdded"], "seconds": seconds});
+    let setting = json!({"repo": repo, "small": args.small, "files": first["filesAdded"], "seconds": seconds});
     let at_rest =
         |rest: &Rest| json!({"residentBytes": rest.bytes, "cpuShare": rounded(rest.share)});
     let good = |rest: &Rest| rest.bytes <= IDLE_BYTES && rest.share <= IDLE_SHARE;

@@ -31,6 +31,8 @@ pub struct Scene {
     pub control: Control,
     /// Where the repository is served.
     pub url: String,
+    /// The agent's program, by name or path.
+    pub agent: String,
     _server: GitServer,
 }
 
@@ -64,7 +66,8 @@ impl Scene {
                 "spec": {"repository": "plant", "stages": [{"name": "all", "maxConcurrent": 100}]}}),
         ];
         operator::apply(&mut control, &base).await?;
-        Ok(Self { cluster, repo, control, url, _server: server })
+        let agent = "millwright-agent".to_owned();
+        Ok(Self { cluster, repo, control, url, agent, _server: server })
     }
 
     /// One gateway that has applied the newest commit, and that attempt.
@@ -75,7 +78,7 @@ impl Scene {
     ) -> anyhow::Result<(Site, Value)> {
         let name = "gw1";
         operator::apply(&mut self.control, &[operator::gateway(name, "0")]).await?;
-        let site = Site::start(dir, &self.cluster, name, set).await?;
+        let site = Site::start(dir, &self.cluster, name, set, &self.agent).await?;
         let head = self.repo.head().await?;
         let first = self.applied(name, &head).await?;
         Ok((site, first))

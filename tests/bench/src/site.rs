@@ -25,6 +25,7 @@ pub struct Usage {
 pub struct Site {
     /// Name of the gateway.
     pub name: String,
+    program: String,
     home: PathBuf,
     port: String,
     agent: Process,
@@ -33,12 +34,14 @@ pub struct Site {
 }
 
 impl Site {
-    /// Enrols and starts an agent with an empty gateway, simulated as `set` says.
+    /// Enrols and starts an agent, `program` by name or path, with an empty gateway, simulated as `set`
+    /// says.
     pub async fn start(
         dir: &Path,
         cluster: &Cluster,
         name: &str,
         set: fn(&mut SimConfig),
+        program: &str,
     ) -> anyhow::Result<Self> {
         let home = dir.join("sites").join(name);
         let data = home.join("data");
@@ -55,10 +58,11 @@ impl Site {
         let mut args = vec!["enrol", "--dir", &agent_dir, "--token", token.trim()];
         args.extend(["--gateway", name, "--data-dir", &data, "--gateway-url", &url]);
         args.extend(["--gateway-token-file", &file, "--coordinator", &node.api]);
-        run(&binary("millwright-agent")?, &args).await.context("cannot enrol the agent")?;
-        let agent = run_agent(name, &home)?;
+        run(&binary(program)?, &args).await.context("cannot enrol the agent")?;
+        let agent = run_agent(program, name, &home)?;
         let port = node.api.rsplit(':').next().unwrap_or_default().to_owned();
-        Ok(Self { name: name.to_owned(), home, port, agent, sim })
+        let program = program.to_owned();
+        Ok(Self { name: name.to_owned(), program, home, port, agent, sim })
     }
 
     /// The data directory of its gateway.
@@ -84,7 +88,7 @@ impl Site {
     /// SIGKILL to the agent, and a new one in its place.
     pub async fn kill_and_start(&mut self) -> anyhow::Result<()> {
         self.agent.kill().await?;
-        self.agent = run_agent(&self.name, &self.home)?;
+        self.agent = run_agent(&self.program, &self.name, &self.home)?;
         Ok(())
     }
 
@@ -118,9 +122,9 @@ pub fn no_scan(config: &mut SimConfig) {
     (scan.min_ms, scan.max_ms, scan.outcome) = (1, 1, ScanOutcome::Blank);
 }
 
-fn run_agent(name: &str, home: &Path) -> anyhow::Result<Process> {
+fn run_agent(program: &str, name: &str, home: &Path) -> anyhow::Result<Process> {
     let dir = home.join("agent").display().to_string();
-    Process::start(name, "millwright-agent", &["run", "--dir", &dir], &home.join("agent.log"))
+    Process::start(name, program, &["run", "--dir", &dir], &home.join("agent.log"))
 }
 
 fn counter(line: &str, key: &str) -> f64 {

@@ -116,7 +116,7 @@ async fn round(
     let head = scene.repo.head().await?;
     operator::apply(&mut scene.control, &[operator::gateway(&name, "0")]).await?;
     let began = Instant::now();
-    let site = Site::start(dir, &scene.cluster, &name, site::no_scan).await?;
+    let site = Site::start(dir, &scene.cluster, &name, site::no_scan, &scene.agent).await?;
     let first = one(scene, &site, &head, began, Usage::default()).await?;
     say(&line("first", &first));
     all.first.push(first);

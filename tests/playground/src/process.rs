@@ -109,6 +109,13 @@ pub fn build_for_play() -> anyhow::Result<()> {
     cargo(&["--bins", "-p", "millwright-coordinator", "-p", "millwright-agent", "-p", "millctl"])
 }
 
+/// Where `cargo build --profile small` puts the agent.
+pub fn small_agent() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let target = own.ancestors().nth(2).context("this program is in no target folder")?;
+    Ok(target.join("small/millwright-agent"))
+}
+
 /// Builds the agent with fault points.
 pub fn build_faulty_agent() -> anyhow::Result<()> {
     cargo(&[

@@ -165,7 +165,7 @@ fn mapping(source: &str, destination: &str) -> anyhow::Result<RenderMapping> {
 /// Puts a rendered tree where the gateway looks.
 fn write(data_dir: &Path, folder: &Folder, rendered: &Rendered) -> anyhow::Result<usize> {
     let made: BTreeMap<Digest, &Arc<[u8]>> =
-        rendered.made.iter().map(|made| (made.node.digest, &made.content)).collect();
+        rendered.made.values().map(|made| (made.node.digest, &made.content)).collect();
     for file in rendered.manifest.files() {
         let at = data_dir.join(file.path.as_str());
         std::fs::create_dir_all(at.parent().context("a path has a folder")?)?;

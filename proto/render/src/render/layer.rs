@@ -15,7 +15,7 @@ use super::{FILES_MAX, FileKind, RenderError, Source, SourceFile, WARNINGS_MAX, 
 use crate::spec::{RenderMapping, RenderSpec};
 
 /// A file of the commit at its destination.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Placed {
     pub(super) id: GitId,
     pub(super) digest: Digest,

@@ -33,6 +33,9 @@ impl Made {
     }
 }
 
+/// Files that were made, by path.
+pub type Files = BTreeMap<ManagedPath, Arc<Made>>;
+
 /// What an engine keeps of contents. Dropped as a whole when it grows too large: it can be made
 /// again, and a fleet's working set is small.
 #[derive(Debug, Default)]
@@ -88,6 +91,8 @@ pub(super) struct Making<'a> {
     rules: Rules,
     rules_key: Digest,
     vars_key: Digest,
+    /// Which files the rules mean.
+    pub(super) patterns_key: Digest,
 }
 
 impl<'a> Making<'a> {
@@ -100,13 +105,14 @@ impl<'a> Making<'a> {
         let rules = Rules::compile(&spec.normalize, &mut engine.programs)
             .map_err(|(rule, fault)| RenderError::Rule { rule, fault: Box::new(fault) })?;
         let (rules_key, vars_key) = (key_of(&spec.normalize), key_of(&spec.vars));
-        Ok(Self { spec, source, layer, engine, rules, rules_key, vars_key })
+        let patterns: Vec<&str> = spec.normalize.iter().map(|r| r.files.as_str()).collect();
+        let patterns_key = key_of(&patterns);
+        Ok(Self { spec, source, layer, engine, rules, rules_key, vars_key, patterns_key })
     }
 
     /// Paths of files that a rule means or that are templates.
-    fn concerned(&mut self) -> Arc<[ManagedPath]> {
-        let patterns: Vec<&str> = self.spec.normalize.iter().map(|r| r.files.as_str()).collect();
-        let key = key_of(&(self.layer.key, patterns));
+    pub(super) fn concerned(&mut self) -> Arc<[ManagedPath]> {
+        let key = key_of(&(self.layer.key, self.patterns_key));
         if let Some(found) = self.engine.kept.concerned.get(&key) {
             return Arc::clone(found);
         }
@@ -122,8 +128,8 @@ impl<'a> Making<'a> {
     }
 
     /// The files that differ from git.
-    pub(super) fn files(&mut self) -> Result<BTreeMap<ManagedPath, Arc<Made>>, RenderError> {
-        let mut files = BTreeMap::new();
+    pub(super) fn files(&mut self) -> Result<Files, RenderError> {
+        let mut files = Files::new();
         for path in self.concerned().iter() {
             let placed = &self.layer.files[path];
             if let Some(made) = self.one(path, placed)? {

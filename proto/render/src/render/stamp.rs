@@ -13,26 +13,32 @@ use millwright_model::{
     resource::Signatures,
 };
 
-use super::{Made, RenderError, Warning, key_of, made::Making};
+use super::{Files, Made, RenderError, Warning, key_of, made::Making};
 use crate::{
     resource_json::{RESOURCE_JSON, ResourceFault, ResourceJson, restamp, strip},
     signature::{Form, Verdict, verify},
 };
 
-/// Files that were made, by path.
-type Files = BTreeMap<ManagedPath, Arc<Made>>;
 /// Contents by name.
 type Contents = BTreeMap<String, Arc<[u8]>>;
 
 /// Verdicts kept: resources that rules change, of a few commits.
 const VERDICTS_MAX: usize = 65_536;
 
+/// What stamping gives.
+pub(super) struct Stamped {
+    pub(super) made: Files,
+    /// When each directory of a resource was changed.
+    pub(super) changed: Vec<(ManagedPath, i64)>,
+    pub(super) warnings: Vec<Warning>,
+}
+
 impl Making<'_> {
     /// The made files with the `resource.json` of every resource that they belong to.
-    pub(super) fn stamped(&mut self, files: Files) -> Result<(Files, Vec<Warning>), RenderError> {
-        let changed = files.keys().filter_map(ManagedPath::parent);
-        let dirs: BTreeSet<ManagedPath> = changed.chain(self.layer.mixed.iter().cloned()).collect();
-        let (mut all, mut warnings) = (files, Vec::new());
+    pub(super) fn stamped(&mut self, files: Files) -> Result<Stamped, RenderError> {
+        let parents = files.keys().filter_map(ManagedPath::parent);
+        let dirs: BTreeSet<ManagedPath> = parents.chain(self.layer.mixed.iter().cloned()).collect();
+        let (mut all, mut changed, mut warnings) = (files, Vec::new(), Vec::new());
         for dir in dirs {
             let Ok(path) = dir.join(RESOURCE_JSON) else { continue };
             let layer = self.layer;
@@ -42,6 +48,7 @@ impl Making<'_> {
                 continue;
             };
             let seconds = self.changed_at(&dir, tree)?;
+            changed.push((dir.clone(), seconds));
             let made_here: Vec<_> = names(tree)
                 .filter_map(|name| Some((name, all.get(&dir.join(name).ok()?)?.node.digest)))
                 .collect();
@@ -66,11 +73,11 @@ impl Making<'_> {
                 Stamp::Warning(text) => warnings.push(Warning(format!("{path}: {text}"))),
             }
         }
-        Ok((all, warnings))
+        Ok(Stamped { made: all, changed, warnings })
     }
 
     /// When a resource was changed in git: the newest of the directories that its files come from.
-    fn changed_at(&self, dir: &ManagedPath, tree: &Dir) -> Result<i64, RenderError> {
+    pub(super) fn changed_at(&self, dir: &ManagedPath, tree: &Dir) -> Result<i64, RenderError> {
         let mut origins = BTreeSet::new();
         for name in names(tree) {
             if let Some(placed) = dir.join(name).ok().and_then(|p| self.layer.files.get(&p)) {
@@ -123,7 +130,7 @@ impl Making<'_> {
 }
 
 /// Names of the files that are right in a directory.
-fn names(tree: &Dir) -> impl Iterator<Item = &str> {
+pub(super) fn names(tree: &Dir) -> impl Iterator<Item = &str> {
     tree.entries().iter().filter_map(|(name, entry)| match entry {
         Entry::File(_) => Some(name.as_ref()),
         Entry::Dir(_) => None,

@@ -311,7 +311,7 @@ fn two_gateways_differ_in_their_normalised_fields_only() {
     let text = |rendered: &Rendered, at: usize| {
         let digest = delta.upserted[at].path.clone();
         let entry = rendered.manifest.get(&digest).unwrap();
-        let made = rendered.made.iter().find(|made| made.node.digest == entry.digest).unwrap();
+        let made = rendered.made.values().find(|made| made.node.digest == entry.digest).unwrap();
         String::from_utf8(made.content.to_vec()).unwrap()
     };
     assert_eq!(text(&a, 0), CONFIG.replace("\"x\"", "\"12-Line-1\""));
@@ -340,7 +340,7 @@ fn a_changed_resource_is_signed_in_its_own_form() {
         assert_eq!(rendered.made.len(), 2);
         let made = |needle: &str| {
             let text = |made: &Arc<Made>| String::from_utf8(made.content.to_vec()).unwrap();
-            rendered.made.iter().map(text).find(|text| text.contains(needle)).unwrap()
+            rendered.made.values().map(text).find(|text| text.contains(needle)).unwrap()
         };
         let (config, stamped) = (made("port"), made("scope"));
         assert!(
@@ -370,7 +370,7 @@ fn signatures_that_were_invalid_follow_the_policy() {
         let rendered = render(&tree, &yaml).unwrap();
         assert_eq!(rendered.made.len(), made, "{policy}");
         let text =
-            rendered.made.iter().map(|made| String::from_utf8(made.content.to_vec()).unwrap());
+            rendered.made.values().map(|made| String::from_utf8(made.content.to_vec()).unwrap());
         let stamped = text.into_iter().find(|text| text.contains("scope")).unwrap_or(json.clone());
         assert_eq!(stamped.contains("lastModificationSignature"), signed, "{policy}");
     }
@@ -389,7 +389,8 @@ fn an_overlay_of_one_file_of_a_resource_is_signed() {
 ";
     let rendered = render(&tree, yaml).unwrap();
     assert_eq!(rendered.made.len(), 1);
-    let stamped = String::from_utf8(rendered.made[0].content.to_vec()).unwrap();
+    let stamped =
+        String::from_utf8(rendered.made.values().next().unwrap().content.to_vec()).unwrap();
     let resource = ResourceJson::parse(&stamped).unwrap();
     let payload = |_: &str| Some(std::borrow::Cow::Borrowed(&b"{}"[..]));
     assert_eq!(verify(&resource, &payload), Verdict::Valid(Form::V83));
@@ -407,7 +408,7 @@ fn contents_are_templates_where_asked() {
     };
     let rendered = render(&tree, &yaml("s")).unwrap();
     assert_eq!(rendered.made.len(), 1);
-    assert_eq!(&*rendered.made[0].content, b"host=h f 07070707");
+    assert_eq!(&*rendered.made.values().next().unwrap().content, b"host=h f 07070707");
     assert_eq!(
         render(&tree, &yaml("t/c.txt")).unwrap_err().to_string(),
         "t/c.txt: line 1, column 3: unknown key .Nope"
