@@ -15,6 +15,7 @@ pub use millwright_render::{
 use crate::{
     State,
     rollout::owner,
+    state::agent_key,
     state::{AttemptResult, DesiredOrigin, Release},
 };
 
@@ -141,6 +142,16 @@ pub fn spec_of(
     fill(state, fleet, gateway, profile, release.commit, &release.reference)
 }
 
+/// The node whose files are written. One set of files for both nodes of a pair: the backup takes the
+/// master's.
+fn written(state: &State, gateway: &GatewayName) -> Member {
+    let has = |member| state.keys.contains_key(&agent_key(gateway, member));
+    match has(Member::Master) || has(Member::Backup) {
+        true => Member::Master,
+        false => Member::Single,
+    }
+}
+
 fn fill(
     state: &State,
     fleet: &Fleet,
@@ -156,8 +167,7 @@ fn fill(
         repository: &fleet.spec.repository,
         commit,
         reference,
-        // One set of files for both nodes of a pair: the backup takes the master's.
-        member: Member::Single,
+        member: written(state, &gateway.metadata.name),
     };
     let find = |name: &_| state.profiles.get(name).map(|stored| &stored.resource);
     let others = included(profile, find)?;

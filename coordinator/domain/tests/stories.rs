@@ -7,6 +7,7 @@ use millwright_coordinator_domain::{
         Body, Bootstrap, Command, CreateToken, GatewayAction, LogContext, NodeRecord, Outcome,
         PlanMember, ResolveRelease, StartRollout, TokenRole, UseToken,
     },
+    render::prospect,
     rollout::{decide, wanted},
     state::RolloutPhase,
     view,
@@ -380,6 +381,36 @@ fn a_token_buys_one_identity_for_the_name_on_it() {
     let gateway = "g1".parse().expect("a name");
     cluster.accepted(Body::RevokeAgent { gateway, member: Member::Single, ban: true });
     assert!(!cluster.state.key_allowed("spiffe://c1/agent/g1/single", &[9; 32]));
+}
+
+#[test]
+fn a_pair_has_the_files_of_its_master() {
+    let mut cluster = Cluster::new();
+    let profile = "{apiVersion: millwright.dev/v1, kind: SyncProfile, metadata: {name: p}, \
+        spec: {mappings: [{source: a, destination: 'projects/{{.Member}}'}]}}";
+    let resources = parse_documents(profile, "p.yaml").expect("a valid profile");
+    cluster.accepted(Body::PutResources { resources });
+    cluster.release(1);
+    let g1: GatewayName = "g1".parse().expect("a name");
+    let destination = |cluster: &Cluster| {
+        let prospect = prospect(&cluster.state, &g1, None).expect("a spec");
+        prospect.spec.mappings[0].destination.to_string()
+    };
+    assert_eq!(destination(&cluster), "projects/single");
+    let (id, secret_digest, name) = ("t1".to_owned(), [7; 32], "g1".to_owned());
+    let (role, expires_at) = (TokenRole::Agent, Timestamp(1_000_000));
+    let member = Member::Backup;
+    cluster.accepted(Body::CreateToken(CreateToken {
+        id: id.clone(),
+        secret_digest,
+        role,
+        name: name.clone(),
+        member,
+        expires_at,
+    }));
+    let key_digest = [9; 32];
+    cluster.accepted(Body::UseToken(UseToken { id, secret_digest, name, member, key_digest }));
+    assert_eq!(destination(&cluster), "projects/master");
 }
 
 #[test]

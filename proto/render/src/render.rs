@@ -140,6 +140,18 @@ pub enum RenderError {
         /// What it is.
         what: &'static str,
     },
+    /// A pattern leaves out a file that its resource needs: the gateway drops a resource whose
+    /// `resource.json` lists a file that is not there.
+    #[error(
+        "{file} is left out by a pattern, but {resource} lists it and would not be loaded without \
+         it: let the file pass, or leave the whole resource out"
+    )]
+    Needed {
+        /// Path in the repository.
+        file: String,
+        /// Path on the gateway.
+        resource: ManagedPath,
+    },
     /// A file is too large.
     #[error("{file} has {size} bytes, more than maxSize {max} of {mapping}")]
     TooLarge {

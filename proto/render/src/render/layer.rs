@@ -12,7 +12,10 @@ use millwright_model::{
 };
 
 use super::{FILES_MAX, FileKind, RenderError, Source, SourceFile, WARNINGS_MAX, Warning, node};
-use crate::spec::{RenderMapping, RenderSpec};
+use crate::{
+    resource_json::{RESOURCE_JSON, ResourceJson},
+    spec::{RenderMapping, RenderSpec},
+};
 
 /// A file of the commit at its destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +53,12 @@ impl Layer {
         source: &dyn Source,
     ) -> Result<Self, RenderError> {
         let excluded = Patterns::compile(&spec.exclude_patterns)?;
-        let mut building =
-            Building { spec, excluded, files: BTreeMap::new(), overlaps: Vec::new() };
+        let (files, left_out) = (BTreeMap::new(), BTreeMap::new());
+        let mut building = Building { spec, excluded, files, left_out, overlaps: Vec::new() };
         for at in 0..spec.mappings.len() {
             building.mapping(at, source)?;
         }
+        building.check_left_out(source)?;
         let Building { files, overlaps, .. } = building;
         let templated = |placed: &Placed| spec.mappings[placed.mapping].template;
         let nodes = files.iter().map(|(path, file)| (path.clone(), node(file))).collect();
@@ -78,6 +82,8 @@ struct Building<'s> {
     spec: &'s RenderSpec,
     excluded: Patterns,
     files: BTreeMap<ManagedPath, Placed>,
+    /// What patterns left out, with its path in the repository.
+    left_out: BTreeMap<ManagedPath, String>,
     /// Path, mapping before, mapping after.
     overlaps: Vec<(ManagedPath, usize, usize)>,
 }
@@ -95,22 +101,47 @@ impl Building<'_> {
         let mut count = 0;
         for file in listed.iter() {
             // Editors', forge's and git's own files are part of the repository, not of the gateway.
-            if file.relative.split('/').any(|segment| segment.starts_with('.'))
-                || (!mapping.include.is_empty() && !included.is_match(&file.relative))
-                || left_out.is_match(&file.relative)
-            {
+            if file.relative.split('/').any(|segment| segment.starts_with('.')) {
                 continue;
             }
-            let path = destination(mapping, &file.relative)?;
-            if self.excluded.is_match(path.as_str()) {
-                continue;
-            }
+            let out = (!mapping.include.is_empty() && !included.is_match(&file.relative))
+                || left_out.is_match(&file.relative);
+            let path = match destination(mapping, &file.relative) {
+                Ok(path) if out || self.excluded.is_match(path.as_str()) => {
+                    self.left_out.insert(path, origin(mapping, &file.relative));
+                    continue;
+                }
+                // What cannot be placed may be left out for that.
+                Err(_) if out => continue,
+                path => path?,
+            };
             self.place(at, file, path)?;
             count += 1;
         }
         if count == 0 && mapping.required {
             let (label, source_path) = (mapping.label.clone(), mapping.source.clone());
             return Err(RenderError::Empty { mapping: label, source_path });
+        }
+        Ok(())
+    }
+
+    /// Refuses patterns that leave a part of a resource out.
+    fn check_left_out(&self, source: &dyn Source) -> Result<(), RenderError> {
+        let mut listed: Option<(ManagedPath, Vec<String>)> = None;
+        for (path, file) in &self.left_out {
+            let Some(dir) = path.parent().filter(|_| !self.files.contains_key(path)) else {
+                continue;
+            };
+            let Ok(resource) = dir.join(RESOURCE_JSON) else { continue };
+            let Some(placed) = self.files.get(&resource) else { continue };
+            let (resource, files) = match listed.take().filter(|(known, _)| *known == resource) {
+                Some(known) => known,
+                None => (resource, listed_in(&source.read(placed.id)?)),
+            };
+            if files.iter().any(|name| name == path.file_name()) {
+                return Err(RenderError::Needed { file: file.clone(), resource });
+            }
+            listed = Some((resource, files));
         }
         Ok(())
     }
@@ -148,6 +179,12 @@ impl Building<'_> {
         }
         Ok(())
     }
+}
+
+/// The files that a `resource.json` lists; none when it cannot be read, which is said elsewhere.
+fn listed_in(bytes: &[u8]) -> Vec<String> {
+    let resource = std::str::from_utf8(bytes).ok().and_then(|text| ResourceJson::parse(text).ok());
+    resource.iter().flat_map(ResourceJson::files).map(std::borrow::Cow::into_owned).collect()
 }
 
 /// Path in the repository of a file of a mapping.
@@ -218,8 +255,7 @@ fn mixed(files: &BTreeMap<ManagedPath, Placed>) -> Vec<ManagedPath> {
         entry.1 |= entry.0 != from;
     }
     let mixed = origins.into_iter().filter(|(dir, (_, mixed))| {
-        *mixed
-            && dir.join(crate::resource_json::RESOURCE_JSON).is_ok_and(|r| files.contains_key(&r))
+        *mixed && dir.join(RESOURCE_JSON).is_ok_and(|r| files.contains_key(&r))
     });
     mixed.map(|(dir, _)| dir).collect()
 }

@@ -397,6 +397,36 @@ fn an_overlay_of_one_file_of_a_resource_is_signed() {
 }
 
 #[test]
+fn a_pattern_must_not_leave_out_what_a_resource_lists() {
+    let view = resource(Form::V83, &[("view.json", "{}"), ("thumbnail.png", "p")]);
+    let tree = Tree::default()
+        .with("p/v/view.json", "{}")
+        .with("p/v/thumbnail.png", "p")
+        .with("p/v/notes.md", "n")
+        .with("p/v/resource.json", &view)
+        .with("o/thumbnail.png", "q");
+    let map = "  mappings:\n    - {source: p, destination: projects/p";
+    for (rest, refused) in [
+        (", exclude: ['**/thumbnail.png']}", true),
+        (", include: ['**/*.json']}", true),
+        ("}\n  excludePatterns: ['**/thumbnail.png']", true),
+        (", exclude: ['**/notes.md']}", false),
+        (", exclude: ['v/**']}", false),
+        (", exclude: ['**/*.png', '**/resource.json']}", false),
+        (", exclude: ['**/*.png']}\n    - {source: o, destination: projects/p/v}", false),
+    ] {
+        let done = render(&tree, &format!("{map}{rest}\n"));
+        match done {
+            Err(RenderError::Needed { file, resource }) if refused => {
+                assert_eq!(file, "p/v/thumbnail.png");
+                assert_eq!(resource.as_str(), "projects/p/v/resource.json");
+            }
+            other => assert!(!refused && other.is_ok() || rest.contains("v/**"), "{rest}"),
+        }
+    }
+}
+
+#[test]
 fn contents_are_templates_where_asked() {
     let tree = Tree::default()
         .with("s/a.txt", "host={{.Vars.host | default \"h\"}} {{.Vars.fleet}} {{.ShortCommit}}")
