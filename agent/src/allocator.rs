@@ -4,12 +4,12 @@
 
 use std::{env, io, os::unix::process::CommandExt, process::Command};
 
-/// See `mallopt(3)`. Blocks from 64 KiB on are mapped by themselves and unmapped when they are freed.
+/// See `mallopt(3)`. Blocks from 128 KiB on are mapped by themselves and unmapped when they are freed.
 const SETTINGS: [(&str, &str); 4] = [
     ("MALLOC_ARENA_MAX", "1"),
-    ("MALLOC_MMAP_THRESHOLD_", "65536"),
-    ("MALLOC_TRIM_THRESHOLD_", "65536"),
-    ("MALLOC_TOP_PAD_", "16384"),
+    ("MALLOC_MMAP_THRESHOLD_", "131072"),
+    ("MALLOC_TRIM_THRESHOLD_", "32768"),
+    ("MALLOC_TOP_PAD_", "4096"),
 ];
 
 /// Replaces this process by itself with the settings, unless it has some: those of an operator stay.

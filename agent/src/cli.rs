@@ -179,15 +179,21 @@ async fn asked_to_stop(until_stdin_closes: bool) {
     }
 }
 
+/// `RUST_LOG` takes targets and levels; its fuller language would cost the agent a regex engine.
 fn logging(format: LogFormat) {
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+    use tracing_subscriber::{
+        filter::{LevelFilter, Targets},
+        fmt::layer,
+        layer::SubscriberExt,
+        util::SubscriberInitExt,
+    };
+    let given = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let filter = given.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let registry = tracing_subscriber::registry().with(filter);
+    let ansi = std::io::stderr().is_terminal();
+    let lines = layer().with_writer(std::io::stderr).with_ansi(ansi);
     match format {
-        LogFormat::Human => builder.init(),
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Human => registry.with(lines).init(),
+        LogFormat::Json => registry.with(lines.json()).init(),
     }
 }

@@ -157,7 +157,9 @@ impl Watcher {
         if depth == Depth::Told && !self.concerns(tools, &paths) {
             return DriftEvent::Nothing;
         }
-        let Ok(found) = found(tools, depth).await else { return DriftEvent::Nothing };
+        let Ok(found) = found(tools, depth, self.tell.clone()).await else {
+            return DriftEvent::Nothing;
+        };
         let mut entries = Vec::new();
         for (difference, expected) in found {
             if let Some(expected) = expected
@@ -230,9 +232,11 @@ fn start(tools: &Tools, local: &mut Local, tell: mpsc::Sender<Told>) {
 type Found = Vec<(Difference, Option<Digest>)>;
 
 /// Every difference below the managed roots, with the digest that should be there.
-async fn found(tools: &Tools, depth: Depth) -> Result<Found, ()> {
+async fn found(tools: &Tools, depth: Depth, tell: mpsc::Sender<Told>) -> Result<Found, ()> {
     let found = tools
         .on_disk(Step::Verify, move |tools, local| {
+            // A watch that cannot vouch for the tree any more is replaced by one that can.
+            start(tools, local, tell);
             let Some(applied) = local.applied.clone() else { return Ok(Vec::new()) };
             match depth {
                 Depth::Told | Depth::Whole => local.look(tools.data_dir(), applied.roots())?,

@@ -150,9 +150,10 @@ pub const SYNC_EACH_MAX: usize = 64;
 
 /// Makes these files durable, with their names: each folder from theirs up to `top`, which is one of
 /// the folders above all of them. A file that is gone is a removal whose folder may be gone as well.
-pub fn sync_each<'a>(top: &Path, files: impl IntoIterator<Item = &'a Path>) -> Done<()> {
+pub fn sync_each<P: AsRef<Path>>(top: &Path, files: impl IntoIterator<Item = P>) -> Done<()> {
     let mut folders = BTreeSet::new();
     for file in files {
+        let file = file.as_ref();
         match File::open(file).and_then(|open| open.sync_all()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             done => done.map_err(failed("sync", file))?,

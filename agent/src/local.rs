@@ -178,7 +178,8 @@ mod tests {
         proptest::collection::vec(deed, 1..12)
     }
 
-    fn carry_out(root: &Path, deed: &Deed) {
+    /// Tells whether something was moved.
+    fn carry_out(root: &Path, deed: &Deed) -> bool {
         // What cannot be done, since a file is in the way, is not done.
         match deed {
             Deed::Write(at, byte) => {
@@ -191,9 +192,10 @@ mod tests {
                 let _removed = fs::remove_dir_all(root.join(at));
             }
             Deed::Rename(from, to) => {
-                let _renamed = fs::rename(root.join(from), root.join(to));
+                return fs::rename(root.join(from), root.join(to)).is_ok();
             }
         }
+        false
     }
 
     proptest! {
@@ -215,10 +217,13 @@ mod tests {
             watch(&mut local, dir.path(), &roots);
             local.look_anew(&data, &roots).unwrap();
             for deeds in rounds {
-                for deed in &deeds {
-                    carry_out(&root, deed);
+                let moves = deeds.iter().filter(|deed| carry_out(&root, deed)).count();
+                if !local.keep_up_to_date(&data, &roots) {
+                    prop_assert!(moves > 0, "the tree is watched");
+                    prop_assert!(!local.watches(&BTreeSet::from(roots.clone())));
+                    watch(&mut local, dir.path(), &roots);
+                    local.look(&data, &roots).unwrap();
                 }
-                prop_assert!(local.keep_up_to_date(&data, &roots), "the tree is watched");
                 let mut walked = Inventory::default();
                 walked.walk_all(&data, &roots).unwrap();
                 prop_assert_eq!(digests(&local.inventory), digests(&walked));
@@ -259,6 +264,31 @@ mod tests {
         watch(&mut local, dir.path(), &roots);
         local.look_lately(&data, &roots).unwrap();
         assert_eq!(digests(&local.inventory).len(), 1);
+    }
+
+    #[test]
+    fn a_tree_is_vouched_for_until_a_folder_is_moved_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let folder = data.join("projects/p");
+        fs::create_dir_all(folder.join("one")).unwrap();
+        let roots = [path("projects/p")];
+        let mut local = local(dir.path());
+        watch(&mut local, dir.path(), &roots);
+        local.look_anew(&data, &roots).unwrap();
+        // As programs do that never leave half a file.
+        fs::write(folder.join("one/a.new"), "1").unwrap();
+        fs::rename(folder.join("one/a.new"), folder.join("one/a")).unwrap();
+        assert!(local.keep_up_to_date(&data, &roots));
+        assert_eq!(digests(&local.inventory), [(path("projects/p/one/a"), Digest::of(b"1"))]);
+        fs::rename(folder.join("one"), folder.join("two")).unwrap();
+        assert!(!local.keep_up_to_date(&data, &roots));
+        assert!(!local.watches(&BTreeSet::from(roots.clone())));
+        watch(&mut local, dir.path(), &roots);
+        local.look(&data, &roots).unwrap();
+        fs::write(folder.join("two/b"), "2").unwrap();
+        assert!(local.keep_up_to_date(&data, &roots));
+        assert_eq!(digests(&local.inventory).len(), 2);
     }
 
     #[test]

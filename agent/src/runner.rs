@@ -170,7 +170,7 @@ impl Runner {
     }
 
     /// What needs not be done before the report is on its way.
-    async fn settle(&mut self, work: &Work, verdict: &Verdict) {
+    async fn settle(&mut self, work: &mut Work, verdict: &Verdict) {
         let policy = work.assignment.policies.snapshots.clone();
         if !work.plan.snapshot.is_empty()
             && policy.remote.is_some()
@@ -192,6 +192,8 @@ impl Runner {
             tracing::warn!("the inventory was not saved; it is made again after a restart");
         }
         if matches!(verdict, Verdict::Applied { .. }) {
+            // What the watch keeps for long takes the place of what is not needed any more.
+            work.plan.changes = Arc::default();
             self.drift.watch(&self.tools).await;
         }
     }

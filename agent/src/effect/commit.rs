@@ -34,20 +34,19 @@ async fn commit(tools: &Tools, work: &Work) -> Result<Event, Event> {
             let root = tools.data_dir();
             let staged = staged_files(&tools.state, &changes);
             let mut made = BTreeSet::new();
-            for (write, from) in changes.write.iter().zip(&staged) {
+            for (write, from) in changes.write.iter().zip(staged) {
                 let path = &write.file.path;
                 make_parents(root, path, &mut made)?;
                 faults::point("commit.rename");
-                patiently(|| fs::put(from, &tools.target(path)))?;
+                patiently(|| fs::put(&from, &tools.target(path)))?;
             }
             for remove in &changes.remove {
                 faults::point("commit.remove");
                 patiently(|| fs::remove(root, remove.path.as_str(), &stop_of(root, &remove.path)))?;
             }
             faults::point("commit.sync");
-            let changed: Vec<PathBuf> = changes.paths().map(|path| tools.target(path)).collect();
-            match changed.len() <= fs::SYNC_EACH_MAX {
-                true => fs::sync_each(root, changed.iter().map(PathBuf::as_path)),
+            match changes.paths().count() <= fs::SYNC_EACH_MAX {
+                true => fs::sync_each(root, changes.paths().map(|path| tools.target(path))),
                 false => fs::sync_all(root),
             }
         })

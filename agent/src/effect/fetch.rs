@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Streams at a time.
-const STREAMS: usize = 2;
+const STREAMS: usize = 1;
 /// Blobs in one request.
 const BLOBS_PER_REQUEST: usize = 2_000;
 /// Largest blob; the largest known gateway file has 4 MB.
@@ -29,7 +29,7 @@ const BLOB_BYTES_MAX: u64 = 256 << 20;
 /// Largest piece after decompression.
 const CHUNK_BYTES_MAX: usize = 4 << 20;
 /// Unpacked bytes that are written in one go.
-const STORE_BYTES: usize = 1 << 20;
+const STORE_BYTES: usize = 256 << 10;
 /// Tries without any progress while coordinators come and go.
 const TRIES_MAX: u32 = 20;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(250);

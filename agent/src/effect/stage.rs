@@ -17,17 +17,17 @@ use crate::{
 };
 
 /// The staged file of each write, in their order.
-pub fn staged_files(state: &StateDir, changes: &Changes) -> Vec<PathBuf> {
+pub fn staged_files<'a>(
+    state: &'a StateDir,
+    changes: &'a Changes,
+) -> impl Iterator<Item = PathBuf> + 'a {
     let mut used = BTreeSet::new();
-    changes
-        .write
-        .iter()
-        .enumerate()
-        .map(|(index, Write { file, .. })| match used.insert(file.digest) {
+    changes.write.iter().enumerate().map(move |(index, Write { file, .. })| {
+        match used.insert(file.digest) {
             true => state.blob(&file.digest),
             false => state.blobs().join(format!("{}.{index}", file.digest)),
-        })
-        .collect()
+        }
+    })
 }
 
 /// Stages.
@@ -49,9 +49,8 @@ async fn stage(tools: &Tools, work: &Work) -> Result<Event, Event> {
             faults::point("stage.manifest");
             tools.state.keep_next_manifest(&manifest)?;
             faults::point("stage.sync");
-            let staged = staged_files(&tools.state, &changes);
-            match staged.len() <= fs::SYNC_EACH_MAX {
-                true => fs::sync_each(tools.state.path(), staged.iter().map(PathBuf::as_path)),
+            match changes.write.len() <= fs::SYNC_EACH_MAX {
+                true => fs::sync_each(tools.state.path(), staged_files(&tools.state, &changes)),
                 false => fs::sync_all(tools.state.path()),
             }
         })
@@ -61,13 +60,13 @@ async fn stage(tools: &Tools, work: &Work) -> Result<Event, Event> {
 
 fn copy_and_dress(tools: &Tools, changes: &Changes) -> Done<()> {
     let staged = staged_files(&tools.state, changes);
-    for (write, at) in changes.write.iter().zip(&staged) {
+    for (write, at) in changes.write.iter().zip(staged) {
         let blob = tools.state.blob(&write.file.digest);
-        if *at != blob {
+        if at != blob {
             faults::point("stage.copy");
-            fs::copy(&blob, at)?;
+            fs::copy(&blob, &at)?;
         }
-        fs::dress(at, &tools.target(&write.file.path), write.file.mode)?;
+        fs::dress(&at, &tools.target(&write.file.path), write.file.mode)?;
     }
     Ok(())
 }

@@ -3,6 +3,9 @@
 //!
 //! Events come late and in order. A file made in a folder of ours, watched by the same queue, comes
 //! after everything that happened before it: once it is there, nothing is on its way.
+//!
+//! A folder that is moved takes its watch along, under a name that may be wrong or soon given up: after
+//! such a move a tree is vouched for only when it is watched anew.
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +18,8 @@ use std::{
 
 use millwright_model::path::ManagedPath;
 use notify::{
-    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _, event::CreateKind,
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
+    event::{CreateKind, ModifyKind, RenameMode},
 };
 
 use super::clear_dir;
@@ -67,6 +71,10 @@ struct Shared {
 struct State {
     changed: BTreeSet<PathBuf>,
     lost: bool,
+    /// Moved away to where nobody has told yet: it may have been a folder.
+    away: BTreeSet<PathBuf>,
+    /// Whether a folder has been moved since the watch began.
+    folder_moved: bool,
     /// Number of the newest cookie that came, and of the newest that was made.
     cookie: u64,
     cookies_made: u64,
@@ -84,6 +92,25 @@ impl Shared {
                 state.changed.insert(path.clone());
             }
             Told::Path(_) | Told::LostCount => state.lost = true,
+        }
+    }
+
+    /// Whether a folder was moved, or something that may have been one.
+    fn is_muddled(&self) -> bool {
+        let state = self.lock();
+        state.folder_moved || !state.away.is_empty()
+    }
+
+    fn note_move(&self, mode: RenameMode, paths: &[PathBuf]) {
+        let mut state = self.lock();
+        match (mode, paths) {
+            (RenameMode::Both, [from, to]) => {
+                state.away.remove(from);
+                state.folder_moved |= to.is_dir();
+            }
+            (RenameMode::To, paths) => state.folder_moved |= paths.iter().any(|path| path.is_dir()),
+            (_, paths) if state.away.len() < PATHS_MAX => state.away.extend(paths.iter().cloned()),
+            _ => state.folder_moved = true,
         }
     }
 
@@ -115,6 +142,9 @@ fn handle(event: notify::Result<Event>, shared: &Shared, cookies: &Path, tell: &
     let Ok(event) = event else { return };
     if event.kind.is_access() {
         return;
+    }
+    if let EventKind::Modify(ModifyKind::Name(mode)) = event.kind {
+        shared.note_move(mode, &event.paths);
     }
     for path in event.paths {
         if path.starts_with(cookies) {
@@ -167,10 +197,11 @@ impl Watched {
         Ok(Self { shared, kernel, cookies: cookies.to_owned(), roots: watched, whole })
     }
 
-    /// Whether it watches exactly these, and they are still where they were.
+    /// Whether it watches exactly these, and they and all in them are still where they were.
     pub fn is_of(&self, roots: &BTreeSet<ManagedPath>) -> bool {
         self.roots.iter().map(|root| &root.path).eq(roots.iter())
             && self.roots.iter().all(Root::is_the_same)
+            && !self.shared.is_muddled()
     }
 
     /// From now on is remembered what changes: a walk follows that sees everything before.
@@ -199,7 +230,8 @@ impl Watched {
             }
             changed.append(&mut self.taken()?);
         }
-        self.roots.iter().all(Root::is_the_same).then_some(changed)
+        let vouches = self.roots.iter().all(Root::is_the_same) && !self.shared.is_muddled();
+        vouches.then_some(changed)
     }
 
     fn taken(&self) -> Option<BTreeSet<PathBuf>> {

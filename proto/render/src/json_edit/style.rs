@@ -171,7 +171,8 @@ fn inserted(
             (at, at, out)
         }
         (None, None) => {
-            let mut out = between.trim_start_matches(',').trim_start_matches(' ').to_owned();
+            let behind = between.split_once(',').map_or("", |(_, behind)| behind);
+            let mut out = behind.trim_start_matches(' ').to_owned();
             out.push_str(&members.join(&between));
             if let Some(newline) = style.newline {
                 out.push_str(newline);

@@ -321,3 +321,17 @@ proptest! {
         drop(format!(".{text}").parse::<JsonPath>());
     }
 }
+
+#[test]
+fn a_first_member_follows_no_comma_however_commas_are_written() {
+    for (text, made) in [
+        (r#"{"a": "c" ,"z":{}}"#, r#"{"a": "c" ,"z":{"y": 1}}"#),
+        (r#"{"a":1 , "z":{}}"#, r#"{"a":1 , "z":{"y":1}}"#),
+        ("{\"a\":1\n,\"z\":{}}", r#"{"a":1N,"z":{"y":1}}"#),
+    ] {
+        let mut editor = Editor::new(text).unwrap();
+        let value = Document::parse("1").unwrap().value(0).unwrap();
+        editor.set(&".z.y".parse().unwrap(), &value, Missing::Create).unwrap();
+        assert_eq!(editor.text(), made.replace('N', "\n"));
+    }
+}
