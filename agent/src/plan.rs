@@ -119,7 +119,8 @@ fn planned_write(write: &Write) -> PlannedWrite {
 }
 
 fn planned_remove(remove: &Remove) -> PlannedRemove {
-    PlannedRemove { path: remove.path.to_string(), before: remove.before.0.to_vec() }
+    let Remove { path, before, mode } = remove;
+    PlannedRemove { path: path.to_string(), before: before.0.to_vec(), mode: *mode }
 }
 
 fn write(PlannedWrite { file, before }: PlannedWrite) -> Result<Write, InvalidMessage> {
@@ -131,8 +132,9 @@ fn write(PlannedWrite { file, before }: PlannedWrite) -> Result<Write, InvalidMe
     Ok(Write { file, before })
 }
 
-fn remove(PlannedRemove { path, before }: &PlannedRemove) -> Result<Remove, InvalidMessage> {
-    Ok(Remove { path: ManagedPath::parse(path)?, before: Digest::from_slice(before)? })
+fn remove(PlannedRemove { path, before, mode }: &PlannedRemove) -> Result<Remove, InvalidMessage> {
+    let (path, before) = (ManagedPath::parse(path)?, Digest::from_slice(before)?);
+    Ok(Remove { path, before, mode: *mode })
 }
 
 #[cfg(test)]
@@ -155,7 +157,11 @@ mod tests {
                     Write { file: file.clone(), before: None },
                     Write { file, before: Some(Digest::of(b"old")) },
                 ],
-                remove: vec![Remove { path: path("projects/p/b"), before: Digest::of(b"b") }],
+                remove: vec![Remove {
+                    path: path("projects/p/b"),
+                    before: Digest::of(b"b"),
+                    mode: 0o755,
+                }],
                 keep: 7,
             }),
             snapshot: "s".to_owned(),

@@ -25,6 +25,8 @@ pub struct Remove {
     pub path: ManagedPath,
     /// What is there now.
     pub before: Digest,
+    /// Its permission bits.
+    pub mode: u32,
 }
 
 /// What shall happen to the tree.
@@ -87,12 +89,12 @@ pub fn project_of(path: &ManagedPath) -> Option<&str> {
 }
 
 /// Compares a manifest with what is there. `live` has the digest of every file of the manifest that
-/// exists, in its order; `ours` has what exists of the paths that an earlier apply is answerable for:
-/// nothing else is ever removed.
+/// exists, in its order; `ours` has what exists of the paths that an earlier apply is answerable for, with
+/// digest and mode: nothing else is ever removed.
 pub fn changes<'a>(
     manifest: &Manifest,
     live: impl IntoIterator<Item = Option<Digest>>,
-    ours: impl IntoIterator<Item = (&'a ManagedPath, Digest)>,
+    ours: impl IntoIterator<Item = (&'a ManagedPath, Digest, u32)>,
 ) -> Result<Changes, Forbidden> {
     let mut changes = Changes::default();
     for (file, before) in manifest.files().zip(live) {
@@ -108,8 +110,8 @@ pub fn changes<'a>(
     changes.write.sort_by(|a, b| order(&a.file.path).cmp(&order(&b.file.path)));
     changes.remove = ours
         .into_iter()
-        .filter(|(path, _)| manifest.get(path).is_none() && never_touch(path).is_none())
-        .map(|(path, before)| Remove { path: path.clone(), before })
+        .filter(|(path, ..)| manifest.get(path).is_none() && never_touch(path).is_none())
+        .map(|(path, before, mode)| Remove { path: path.clone(), before, mode })
         .collect();
     changes.remove.sort_by(|a, b| removal_order(&a.path).cmp(&removal_order(&b.path)));
     changes.remove.dedup();
@@ -189,7 +191,7 @@ mod tests {
             path("projects/p/v/resource.json"),
             path("projects/p/v/view.json"),
         ];
-        let there = |path| live.get(path).map(|digest| (path, *digest));
+        let there = |path| live.get(path).map(|digest| (path, *digest, 0o644));
         let tree = beside(&wanted, live.clone());
         let changes = changes(&wanted, tree.live, ours.iter().filter_map(there)).unwrap();
         assert_eq!(changes.keep, 1);

@@ -12,7 +12,6 @@ use millwright_agent_domain::{
 };
 use millwright_model::{
     assignment::Origin,
-    digest::Digest,
     id::Member,
     manifest::Manifest,
     path::ManagedPath,
@@ -22,7 +21,7 @@ use tokio::time::Instant;
 
 use super::{Tools, Work, content, event, failed, fetch, manifest, role, snapshot::outer_roots};
 use crate::{
-    fs::{self, Done},
+    fs::{self, Done, inventory::Known},
     gateway::{Trouble, Version},
     local::Local,
 };
@@ -132,26 +131,26 @@ fn planned(
         ours.extend(next.files().map(|file| file.path));
     }
     let below = |path: &ManagedPath| wanted.roots().iter().any(|root| path.starts_with_dir(root));
-    let seen = || local.inventory.below(&roots).map(|(path, known)| (path, known.digest));
-    let mut answerable: Vec<(ManagedPath, Digest)> =
-        seen().filter(|(path, _)| exact && below(path)).collect();
+    let seen = || local.inventory.below(&roots);
+    let mut answerable: Vec<(ManagedPath, Known)> = seen()
+        .filter(|(path, _)| exact && below(path))
+        .map(|(path, known)| (path, *known))
+        .collect();
     ours.retain(|path| answerable.binary_search_by(|(other, _)| other.cmp(path)).is_err());
-    let Beside { mut live, foreign } = beside(wanted, seen());
+    let Beside { mut live, foreign } =
+        beside(wanted, seen().map(|(path, known)| (path, known.digest)));
     let nobodys = |path: &ManagedPath| !(ours.contains(path) || exact && below(path));
     let unmanaged = foreign.into_iter().filter(nobodys).collect();
     // What a walk leaves out is looked at by name: a link in the place of a file is an error.
-    let mut by_name = |path: &ManagedPath| {
-        let known = local.inventory.look(tools.data_dir(), path)?;
-        Ok(known.map(|known| known.digest))
-    };
+    let mut by_name = |path: &ManagedPath| local.inventory.look(tools.data_dir(), path);
     for (file, live) in wanted.files().zip(&mut live).filter(|(_, live)| live.is_none()) {
-        *live = by_name(&file.path)?;
+        *live = by_name(&file.path)?.map(|known| known.digest);
     }
     for path in ours {
         let there = by_name(&path)?;
-        answerable.extend(there.map(|digest| (path, digest)));
+        answerable.extend(there.map(|known| (path, known)));
     }
-    let answerable = answerable.iter().map(|(path, digest)| (path, *digest));
+    let answerable = answerable.iter().map(|(path, known)| (path, known.digest, known.mode));
     Ok((changes(wanted, live, answerable), unmanaged))
 }
 

@@ -84,6 +84,8 @@ pub async fn files(tools: &Tools) -> Result<Vec<String>, Event> {
 struct Undo<'a> {
     path: &'a ManagedPath,
     before: Option<Digest>,
+    /// For a file that is not there any more.
+    mode: u32,
     after: Option<Digest>,
 }
 
@@ -91,11 +93,13 @@ fn put_back(tools: &Tools, local: &mut Local, changes: &Changes) -> Done<Vec<Str
     let removes = changes.remove.iter().map(|remove| Undo {
         path: &remove.path,
         before: Some(remove.before),
+        mode: remove.mode,
         after: None,
     });
     let writes = changes.write.iter().map(|write| Undo {
         path: &write.file.path,
         before: write.before,
+        mode: write.file.mode,
         after: Some(write.file.digest),
     });
     let undos: Vec<Undo<'_>> = removes.chain(writes).collect();
@@ -130,7 +134,7 @@ fn put_back(tools: &Tools, local: &mut Local, changes: &Changes) -> Done<Vec<Str
     for (undo, staged) in back {
         fs::make_parents(root, undo.path.as_str())?;
         let target = tools.target(undo.path);
-        fs::dress(&staged, &target, 0o644)?;
+        fs::dress(&staged, &target, undo.mode)?;
         faults::point("restore.rename");
         patiently(|| fs::put(&staged, &target))?;
     }

@@ -210,7 +210,7 @@ impl<'t, T> Iterator for Below<'t, T> {
             match node {
                 Node::File(value) if inside => {
                     // It was a managed path when it came into the tree.
-                    return Some((ManagedPath::parse(path).ok()?, value));
+                    return Some((ManagedPath::trusted(path), value));
                 }
                 Node::File(_) => {}
                 Node::Folder(folder) => {

@@ -1,7 +1,7 @@
 //! What a plant may do to an apply: people at work, foreign locks, scans that lie, resources that do
 //! not load, files that are held. Each case says how it ends and what is on disk afterwards.
 
-use std::path::Path;
+use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use gateway_sim::{Command, Kind, faults::Fault, knobs::ScanOutcome, sessions::NewSession};
 use playground::{
@@ -145,16 +145,38 @@ async fn a_foreign_lock_is_waited_for_and_named() -> anyhow::Result<()> {
     case.runs(3)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lock_that_is_stolen_under_the_commit_brings_the_old_files_back() -> anyhow::Result<()> {
-    let mut case = Case::new("").await?;
+/// Somebody else has the lock when it is looked at after the commit: the first look is the preflight's,
+/// the second the one before the commit.
+fn stolen_lock() -> anyhow::Result<Command> {
     let body = r#"{"timestamp":1,"remaining":50,"actor":"api-token:thief:10.0.0.9"}"#;
-    // The first look is the preflight's, the second the one before the commit.
     let fault: Fault = serde_json::from_value(json!({
         "path": "/data/api/v1/scan-lock/projects", "method": "GET", "skip": 2, "times": 1,
         "what": {"answer": {"code": 200, "body": body}},
     }))?;
-    case.plant.sim.run(Command::Fault { fault }).await?;
+    Ok(Command::Fault { fault })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_file_comes_back_with_its_mode() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    let commit = case.plant.commit(&project("line", &[("main", "text 1"), ("other", "x")]))?;
+    case.plant.bring(&commit, "applied").await?;
+    let other = case.plant.data_dir.join(VIEW.replace("/main/", "/other/"));
+    std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o750))?;
+    let before = std::fs::metadata(&other)?.modified()?;
+    case.plant.sim.run(stolen_lock()?).await?;
+    let attempt = case.change("rolledBack").await?;
+    assert_eq!(kinds(&attempt), ["lock_lost"], "{attempt:#}");
+    let after = std::fs::metadata(&other)?;
+    assert_ne!(after.modified()?, before, "it was gone in between");
+    assert_eq!(after.permissions().mode() & 0o777, 0o750);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_stolen_under_the_commit_brings_the_old_files_back() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    case.plant.sim.run(stolen_lock()?).await?;
     let attempt = case.change("rolledBack").await?;
     assert_eq!(kinds(&attempt), ["lock_lost"], "{attempt:#}");
     case.runs(1)

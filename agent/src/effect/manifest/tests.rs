@@ -105,10 +105,9 @@ proptest! {
         local.look_anew(&data, &roots()).unwrap();
         let roots = roots();
         if let Ok(manifest) = of_snapshot(&snapshot, None, None) {
-            let tree = local.inventory.below(&roots).map(|(path, known)| (path, known.digest));
-            let tree: Vec<_> = tree.collect();
-            let laid = beside(&manifest, tree.iter().cloned());
-            let all = tree.iter().map(|(path, digest)| (path, *digest));
+            let tree: Vec<_> = local.inventory.below(&roots).collect();
+            let laid = beside(&manifest, tree.iter().map(|(path, known)| (path.clone(), known.digest)));
+            let all = tree.iter().map(|(path, known)| (path, known.digest, known.mode));
             let planned = changes(&manifest, laid.live, all).unwrap();
             prop_assert!(planned.paths().all(safe));
             prop_assert!(planned.paths().all(|path| path.as_str().starts_with("projects/")
