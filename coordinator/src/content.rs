@@ -76,23 +76,23 @@ struct Manifests {
     by_spec: BTreeMap<Digest, Arc<Manifest>>,
     /// With the number of specs that give it.
     by_digest: BTreeMap<Digest, (Arc<Manifest>, usize)>,
-    order: VecDeque<(Digest, Arc<Maker>, Arc<Files>)>,
+    /// With the digests of the files that were made: not the files, which are made again.
+    order: VecDeque<(Digest, Arc<Maker>, Box<[Digest]>)>,
 }
 
 impl Manifests {
-    /// Keeps a manifest; gives what made files are forgotten with the oldest one.
+    /// Keeps a manifest of a new spec; gives what made files are forgotten with the oldest one.
     fn keep(
         &mut self,
         spec: Digest,
         by: Arc<Maker>,
-        made: Arc<Files>,
+        made: Box<[Digest]>,
         manifest: &Arc<Manifest>,
-    ) -> Option<(Arc<Maker>, Arc<Files>)> {
-        if self.by_spec.insert(spec, Arc::clone(manifest)).is_none() {
-            let known = self.by_digest.entry(manifest.digest());
-            known.or_insert_with(|| (Arc::clone(manifest), 0)).1 += 1;
-            self.order.push_back((spec, by, made));
-        }
+    ) -> Option<(Arc<Maker>, Box<[Digest]>)> {
+        self.by_spec.insert(spec, Arc::clone(manifest));
+        let known = self.by_digest.entry(manifest.digest());
+        known.or_insert_with(|| (Arc::clone(manifest), 0)).1 += 1;
+        self.order.push_back((spec, by, made));
         if self.order.len() <= MANIFESTS_MAX {
             return None;
         }
@@ -305,10 +305,14 @@ impl Content {
     }
 
     fn keep(&self, key: SpecKey, by: Arc<Maker>, rendered: Rendered) -> Arc<Manifest> {
+        let mut manifests = self.manifests();
+        if let Some(known) = manifests.by_spec.get(&key.whole) {
+            return Arc::clone(known);
+        }
         let manifest = Arc::new(rendered.manifest);
+        let made = rendered.made.values().map(|made| made.node.digest).collect();
         self.inner.blobs.learn_made(&by, &rendered.made);
-        let oldest = self.manifests().keep(key.whole, by, rendered.made, &manifest);
-        if let Some((by, made)) = oldest {
+        if let Some((by, made)) = manifests.keep(key.whole, by, made, &manifest) {
             self.inner.blobs.forget_made(&by, &made);
         }
         manifest

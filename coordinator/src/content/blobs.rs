@@ -132,12 +132,12 @@ impl Blobs {
     }
 
     /// Forgets what this render makes and no later one does.
-    pub fn forget_made(&self, by: &Arc<Maker>, made: &Files) {
+    pub fn forget_made(&self, by: &Arc<Maker>, made: &[Digest]) {
         let mut places = self.places();
-        for made in made.values() {
-            let known = places.get(&made.node.digest);
+        for digest in made {
+            let known = places.get(digest);
             if matches!(known, Some(Place::Made { by: other, .. }) if Arc::ptr_eq(other, by)) {
-                places.remove(&made.node.digest);
+                places.remove(digest);
             }
         }
     }
