@@ -1,13 +1,14 @@
 //! Stories of the state: commands in, decisions out, without a runtime.
 
+mod identity;
+
 use millwright_coordinator_domain::{
     State,
     assignment::assignment_of,
     command::{
-        Body, Bootstrap, Command, CreateToken, GatewayAction, LogContext, NodeRecord, Outcome,
-        PlanMember, ResolveRelease, StartRollout, TokenRole, UseToken,
+        Body, Bootstrap, Command, GatewayAction, LogContext, NodeRecord, Outcome, PlanMember,
+        ResolveRelease, StartRollout,
     },
-    render::prospect,
     rollout::{decide, wanted},
     state::RolloutPhase,
     view,
@@ -340,77 +341,6 @@ fn the_same_log_gives_the_same_state_and_a_repeat_changes_nothing() {
         assert_eq!(before, again);
     }
     assert_eq!(again, cluster.state);
-}
-
-#[test]
-fn a_token_buys_one_identity_for_the_name_on_it() {
-    let mut cluster = Cluster::new();
-    let token = |id: &str, expires: u64| CreateToken {
-        id: id.into(),
-        secret_digest: [7; 32],
-        role: TokenRole::Agent,
-        name: "g1".into(),
-        member: Member::Single,
-        expires_at: Timestamp(expires),
-    };
-    let using = |id: &str, secret: u8, name: &str| {
-        Body::UseToken(UseToken {
-            id: id.into(),
-            secret_digest: [secret; 32],
-            name: name.into(),
-            member: Member::Single,
-            key_digest: [9; 32],
-        })
-    };
-    cluster.accepted(Body::CreateToken(token("t1", 1_000_000)));
-    cluster.accepted(Body::CreateToken(token("t2", 1)));
-    for (body, why) in [
-        (using("t1", 8, "g1"), "not known"),
-        (using("t1", 7, "g2"), "is for g1"),
-        (using("t2", 7, "g1"), "expired"),
-        (using("t9", 7, "g1"), "not known"),
-    ] {
-        match cluster.apply(body) {
-            Outcome::Rejected(rejection) => assert!(rejection.message().contains(why)),
-            Outcome::Accepted(accepted) => panic!("{accepted:?}, expected {why}"),
-        }
-    }
-    cluster.accepted(using("t1", 7, "g1"));
-    assert!(cluster.state.key_allowed("spiffe://c1/agent/g1/single", &[9; 32]));
-    assert!(matches!(cluster.apply(using("t1", 7, "g1")), Outcome::Rejected(_)));
-    let gateway = "g1".parse().expect("a name");
-    cluster.accepted(Body::RevokeAgent { gateway, member: Member::Single, ban: true });
-    assert!(!cluster.state.key_allowed("spiffe://c1/agent/g1/single", &[9; 32]));
-}
-
-#[test]
-fn a_pair_has_the_files_of_its_master() {
-    let mut cluster = Cluster::new();
-    let profile = "{apiVersion: millwright.dev/v1, kind: SyncProfile, metadata: {name: p}, \
-        spec: {mappings: [{source: a, destination: 'projects/{{.Member}}'}]}}";
-    let resources = parse_documents(profile, "p.yaml").expect("a valid profile");
-    cluster.accepted(Body::PutResources { resources });
-    cluster.release(1);
-    let g1: GatewayName = "g1".parse().expect("a name");
-    let destination = |cluster: &Cluster| {
-        let prospect = prospect(&cluster.state, &g1, None).expect("a spec");
-        prospect.spec.mappings[0].destination.to_string()
-    };
-    assert_eq!(destination(&cluster), "projects/single");
-    let (id, secret_digest, name) = ("t1".to_owned(), [7; 32], "g1".to_owned());
-    let (role, expires_at) = (TokenRole::Agent, Timestamp(1_000_000));
-    let member = Member::Backup;
-    cluster.accepted(Body::CreateToken(CreateToken {
-        id: id.clone(),
-        secret_digest,
-        role,
-        name: name.clone(),
-        member,
-        expires_at,
-    }));
-    let key_digest = [9; 32];
-    cluster.accepted(Body::UseToken(UseToken { id, secret_digest, name, member, key_digest }));
-    assert_eq!(destination(&cluster), "projects/master");
 }
 
 #[test]
