@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .build_transport(false)
         .codec_path("crate::codec::SmallBuffers")
+        .skip_debug(["millwright.agent.v1.Secret"])
         .bytes(".millwright.agent.v1.Chunk.data")
         .bytes(".millwright.log.v1.Entry.command")
         .bytes(".millwright.peer.v1.ForwardRequest")

@@ -31,6 +31,7 @@ use crate::{
     journal::Journal,
     local::Local,
     runner::Runner,
+    secret::Secret,
     snapshot::Store,
     state::StateDir,
 };
@@ -77,12 +78,14 @@ impl Agent {
         let snapshots = local.store.changes();
         let (policies, policies_seen) = watch::channel(Policies::default());
         let (peer, peer_seen) = watch::channel(String::new());
+        let (secret, secret_seen) = watch::channel(Secret::default());
         let tools = Tools {
             config: Arc::clone(&config),
             member,
             gateway_name,
             policies: policies_seen,
             peer: peer_seen,
+            secret: secret_seen,
             gateway,
             coordinators,
             state,
@@ -99,6 +102,7 @@ impl Agent {
             records,
             policies,
             peer,
+            secret,
             watcher,
             drift_seen,
             snapshots,
@@ -116,6 +120,7 @@ impl Agent {
             records,
             policies,
             peer,
+            secret,
             watcher,
             drift_seen,
             snapshots,
@@ -136,6 +141,7 @@ impl Agent {
             answers: answers_rx,
             handled: handled_seen,
             peer,
+            secret,
             facts: facts_seen,
         };
         let runner = Runner {
@@ -185,6 +191,7 @@ struct Parts {
     records: Vec<Record>,
     policies: watch::Sender<Policies>,
     peer: watch::Sender<String>,
+    secret: watch::Sender<Secret>,
     watcher: Watcher,
     drift_seen: watch::Receiver<Drift>,
     snapshots: watch::Receiver<()>,

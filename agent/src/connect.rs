@@ -28,7 +28,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::state::{Handled, ReportId};
+use crate::{
+    secret::Secret,
+    state::{Handled, ReportId},
+};
 
 /// Client of a coordinator.
 pub type AgentClient = AgentServiceClient<Channel>;
@@ -82,6 +85,8 @@ pub struct Wires {
     pub handled: watch::Receiver<Handled>,
     /// How active the other node of a pair is, from the coordinator; empty when unknown.
     pub peer: watch::Sender<String>,
+    /// What the policies name, from the coordinator.
+    pub secret: watch::Sender<Secret>,
     /// What the agent sees of its gateway.
     pub facts: watch::Receiver<GatewayFacts>,
 }
@@ -279,6 +284,10 @@ impl Connection {
             }
             Some(In::Peer(peer)) => {
                 wires.peer.send_replace(peer.activity_level);
+                Ok(())
+            }
+            Some(In::Secret(secret)) => {
+                wires.secret.send_replace(secret.into());
                 Ok(())
             }
             Some(In::Drain(_)) => Err(Ended::Drained),

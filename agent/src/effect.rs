@@ -45,6 +45,7 @@ use crate::{
     gateway::{Gateway, ScanKind, Scanned, Version},
     local::Local,
     plan::Plan,
+    secret::Secret,
     state::StateDir,
 };
 
@@ -61,6 +62,8 @@ pub struct Tools {
     pub policies: watch::Receiver<Policies>,
     /// How active the other node of a pair is, by its own agent; empty when unknown.
     pub peer: watch::Receiver<String>,
+    /// What the policies name, by a coordinator.
+    pub secret: watch::Receiver<Secret>,
     /// The gateway beside us.
     pub gateway: Gateway,
     /// The way to content.

@@ -21,5 +21,6 @@ pub mod journal;
 pub mod local;
 pub mod plan;
 pub mod runner;
+pub mod secret;
 pub mod snapshot;
 pub mod state;

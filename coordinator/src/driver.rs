@@ -2,7 +2,6 @@
 //! state again and again, takes no hint of what changed, and its commands carry what it saw: so a
 //! leader change loses nothing and does nothing twice.
 
-mod question;
 pub mod releases;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -13,7 +12,7 @@ use millwright_coordinator_domain::{
     rollout::{PlanRequest, decide, wanted},
 };
 
-use crate::{edge, node::Shared};
+use crate::{edge, node::Shared, question};
 
 /// So that passing time is noticed without an event.
 const TICK: Duration = Duration::from_secs(1);

@@ -48,5 +48,12 @@ pub use generated::millwright::log::v1 as log;
 /// What coordinators say to each other.
 pub use generated::millwright::peer::v1 as peer;
 
+/// Names alone: the values are nobody's to print.
+impl std::fmt::Debug for agent::Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secret({:?}, {:?})", self.name, self.data.keys())
+    }
+}
+
 /// The encoded descriptor set, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

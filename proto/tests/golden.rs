@@ -58,6 +58,7 @@ const TYPES: &[(&str, Recode)] = types! {
         "ReportAck" => agent::ReportAck,
         "Drain" => agent::Drain,
         "Peer" => agent::Peer,
+        "Secret" => agent::Secret,
         "GetManifestRequest" => agent::GetManifestRequest,
         "ManifestPart" => agent::ManifestPart,
         "FetchRequest" => agent::FetchRequest,

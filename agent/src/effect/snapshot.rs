@@ -145,17 +145,13 @@ fn pre_images(tools: &Tools, local: &mut Local, changes: &Changes) -> Done<()> {
 /// Uploads a snapshot to the remote store of the policy, if there is one.
 pub async fn upload(tools: &Tools, policy: &Snapshots, id: &str) -> Result<(), RemoteFailed> {
     let Some(settings) = &policy.remote else { return Ok(()) };
-    let remote = Remote::open(settings, &tools.gateway_name)?;
-    remote.upload(tools, id).await
+    Remote::open(settings, tools).await?.upload(tools, id).await
 }
 
 /// A snapshot that only the remote store has, brought here with its contents.
 pub async fn fetch_remote(tools: &Tools, id: &str) -> Result<Option<Snapshot>, Event> {
     let policies = tools.policies.borrow().clone();
     let Some(settings) = policies.snapshots.remote else { return Ok(None) };
-    let fetched = async {
-        let remote = Remote::open(&settings, &tools.gateway_name)?;
-        remote.download(tools, id).await
-    };
+    let fetched = async { Remote::open(&settings, tools).await?.download(tools, id).await };
     fetched.await.map_err(|error| refused(&error.to_string()))
 }

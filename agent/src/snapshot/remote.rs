@@ -1,19 +1,22 @@
 //! A second store for snapshots: S3, Google Cloud Storage and what speaks their protocols. Contents
 //! by digest as in the local store, so an interrupted upload goes on where it stopped, and only what
-//! the store lacks is sent. Credentials come from the environment.
+//! the store lacks is sent. Credentials come from the environment, or from the secret that the policy
+//! names.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, str::FromStr, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use millwright_model::{
     digest::Digest,
-    id::GatewayName,
     policy::{RemoteKind, RemoteStore},
+    resource::SecretValue,
 };
 use object_store::{
-    ObjectStore, ObjectStoreExt, WriteMultipart, aws::AmazonS3Builder,
-    gcp::GoogleCloudStorageBuilder, path::Path as Key,
+    ClientOptions, ObjectStore, ObjectStoreExt, WriteMultipart,
+    aws::AmazonS3Builder,
+    gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
+    path::Path as Key,
 };
 
 use super::{
@@ -24,6 +27,7 @@ use crate::{
     effect::Tools,
     faults,
     fs::{self, FileFailed},
+    secret::{self, Secret},
 };
 
 /// Transfers at a time.
@@ -43,6 +47,14 @@ pub enum RemoteFailed {
         name: String,
         /// What it said.
         source: object_store::Error,
+    },
+    /// The secret that the policy names.
+    #[error("{name}: {why}")]
+    Secret {
+        /// Of the store.
+        name: String,
+        /// What.
+        why: String,
     },
     /// The local side.
     #[error(transparent)]
@@ -66,48 +78,28 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Opens it; makes no request.
-    pub fn open(settings: &RemoteStore, gateway: &GatewayName) -> Result<Self, RemoteFailed> {
-        let RemoteStore { kind, bucket, prefix, endpoint, region, wait_for_upload: _ } = settings;
-        let prefix = match prefix.trim_matches('/') {
-            "" => gateway.to_string(),
-            prefix => format!("{prefix}/{gateway}"),
+    /// Opens it, waiting for its credentials if a coordinator has to send them; makes no request.
+    pub async fn open(settings: &RemoteStore, tools: &Tools) -> Result<Self, RemoteFailed> {
+        let prefix = match settings.prefix.trim_matches('/') {
+            "" => tools.gateway_name.to_string(),
+            prefix => format!("{prefix}/{}", tools.gateway_name),
         };
-        let scheme = match kind {
+        let scheme = match settings.kind {
             RemoteKind::S3 => "s3",
             RemoteKind::Gcs => "gs",
         };
-        let name = format!("{scheme}://{bucket}/{prefix}");
-        let failed = |source| RemoteFailed::Store { name: name.clone(), source };
-        let plain = endpoint.as_ref().is_some_and(|url| url.starts_with("http://"));
-        let store: Arc<dyn ObjectStore> = match kind {
-            RemoteKind::S3 => {
-                let mut builder =
-                    AmazonS3Builder::from_env().with_bucket_name(bucket).with_allow_http(plain);
-                if let Some(region) = region {
-                    builder = builder.with_region(region);
-                }
-                if let Some(endpoint) = endpoint {
-                    builder = builder.with_endpoint(endpoint);
-                }
-                Arc::new(builder.build().map_err(failed)?)
+        let name = format!("{scheme}://{}/{prefix}", settings.bucket);
+        let secret = match &settings.secret_ref {
+            None => None,
+            Some(secret) => {
+                let came = secret::wait_for(tools.secret.clone(), secret.as_str()).await;
+                let why = || format!("no coordinator has sent the secret {secret} yet");
+                Some(came.ok_or_else(|| RemoteFailed::Secret { name: name.clone(), why: why() })?)
             }
-            RemoteKind::Gcs => {
-                let mut builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
-                if let Some(endpoint) = endpoint {
-                    // A server of the same protocol elsewhere is told in the service account; without
-                    // one it is an emulator that takes every request.
-                    let account = serde_json::json!({
-                        "gcs_base_url": endpoint, "disable_oauth": true,
-                        "client_email": "", "private_key": "", "private_key_id": "",
-                    });
-                    builder =
-                        builder.with_service_account_key(account.to_string()).with_client_options(
-                            object_store::ClientOptions::new().with_allow_http(plain),
-                        );
-                }
-                Arc::new(builder.build().map_err(failed)?)
-            }
+        };
+        let store = match settings.kind {
+            RemoteKind::S3 => s3(settings, secret.as_ref(), &name)?,
+            RemoteKind::Gcs => gcs(settings, secret.as_ref(), &name)?,
         };
         Ok(Self { store, name, prefix })
     }
@@ -234,6 +226,65 @@ impl Remote {
         local.store.adopt(&snapshot)?;
         Ok(Some(snapshot))
     }
+}
+
+/// Settings of a secret by the library's names for them, which are those of the environment.
+fn of_secret<K: FromStr>(secret: &Secret, name: &str) -> Result<Vec<(K, String)>, RemoteFailed> {
+    let read = |(key, value): (&String, &SecretValue)| match key.to_ascii_lowercase().parse() {
+        Ok(known) => Ok((known, value.reveal().to_owned())),
+        Err(_) => {
+            let why =
+                format!("the secret {} has {key}, which this store does not know", secret.name);
+            Err(RemoteFailed::Secret { name: name.to_owned(), why })
+        }
+    };
+    secret.data.iter().map(read).collect()
+}
+
+fn is_plain(settings: &RemoteStore) -> bool {
+    settings.endpoint.as_ref().is_some_and(|url| url.starts_with("http://"))
+}
+
+type Opened = Result<Arc<dyn ObjectStore>, RemoteFailed>;
+
+fn s3(settings: &RemoteStore, secret: Option<&Secret>, name: &str) -> Opened {
+    let mut builder = match secret {
+        None => AmazonS3Builder::from_env(),
+        Some(secret) => of_secret(secret, name)?
+            .into_iter()
+            .fold(AmazonS3Builder::new(), |builder, (key, value)| builder.with_config(key, value)),
+    };
+    builder = builder.with_bucket_name(&settings.bucket).with_allow_http(is_plain(settings));
+    if let Some(region) = &settings.region {
+        builder = builder.with_region(region);
+    }
+    if let Some(endpoint) = &settings.endpoint {
+        builder = builder.with_endpoint(endpoint);
+    }
+    let failed = |source| RemoteFailed::Store { name: name.to_owned(), source };
+    Ok(Arc::new(builder.build().map_err(failed)?))
+}
+
+fn gcs(settings: &RemoteStore, secret: Option<&Secret>, name: &str) -> Opened {
+    let start = GoogleCloudStorageBuilder::new;
+    let mut builder = match secret {
+        None => GoogleCloudStorageBuilder::from_env(),
+        Some(secret) => of_secret(secret, name)?
+            .into_iter()
+            .fold(start(), |builder, (key, value)| builder.with_config(key, value)),
+    };
+    builder = builder.with_bucket_name(&settings.bucket);
+    if let Some(endpoint) = &settings.endpoint {
+        builder = builder.with_config(GoogleConfigKey::BaseUrl, endpoint);
+        let options = ClientOptions::new().with_allow_http(is_plain(settings));
+        builder = builder.with_client_options(options);
+        if secret.is_none() {
+            // Elsewhere and without credentials: an emulator that takes every request.
+            builder = builder.with_skip_signature(true);
+        }
+    }
+    let failed = |source| RemoteFailed::Store { name: name.to_owned(), source };
+    Ok(Arc::new(builder.build().map_err(failed)?))
 }
 
 async fn read_off_thread(file: PathBuf) -> Result<Vec<u8>, RemoteFailed> {

@@ -1,11 +1,14 @@
 //! Which operator may do what.
 
-use millwright_model::{id::Name, resource::Role};
+use millwright_model::{
+    id::Name,
+    resource::{Kind, Role},
+};
 
 use crate::State;
 
-/// Something an operator may want to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Something an operator may want to do; later ones need more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deed {
     /// Read.
     Read,
@@ -13,8 +16,18 @@ pub enum Deed {
     Reveal,
     /// Change resources.
     Write,
-    /// Make identities: tokens, bans, operators.
+    /// Make identities and give credentials: tokens, bans, operators, secrets.
     Admit,
+}
+
+/// What putting or deleting a resource of this kind is.
+pub fn deed_of_change(kind: Kind) -> Deed {
+    match kind {
+        Kind::Operator | Kind::Secret | Kind::JoinToken => Deed::Admit,
+        Kind::Repository | Kind::SyncProfile | Kind::Gateway | Kind::Fleet | Kind::Rollout => {
+            Deed::Write
+        }
+    }
 }
 
 /// Whether an operator may; the error says why not.

@@ -12,7 +12,7 @@ use std::{
 use millwright_model::{
     generation::Epoch,
     id::{GatewayName, Member, Name, RolloutId},
-    resource::{Fleet, Gateway, Kind, Operator, Repository, SyncProfile},
+    resource::{Fleet, Gateway, Kind, Operator, Repository, Secret, SyncProfile},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,9 @@ pub struct State {
     pub(crate) gateways: Map<GatewayName, Arc<Stored<Gateway>>>,
     pub(crate) fleets: Map<Name, Arc<Stored<Fleet>>>,
     pub(crate) operators: Map<Name, Arc<Stored<Operator>>>,
+    /// Their values are sealed.
+    #[serde(default)]
+    pub(crate) secrets: Map<Name, Arc<Stored<Secret>>>,
     pub(crate) releases: Map<Name, Arc<Release>>,
     pub(crate) rollouts: Map<RolloutId, Arc<Rollout>>,
     /// The newest rollout of each fleet.
@@ -164,6 +167,11 @@ impl State {
     /// Operators by name.
     pub fn operators(&self) -> &BTreeMap<Name, Arc<Stored<Operator>>> {
         &self.operators
+    }
+
+    /// Secrets by name, their values sealed.
+    pub fn secrets(&self) -> &BTreeMap<Name, Arc<Stored<Secret>>> {
+        &self.secrets
     }
 
     /// What a ref was resolved to.

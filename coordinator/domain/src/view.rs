@@ -59,6 +59,10 @@ pub fn list(state: &State, kind: Kind, name: Option<&str>, selector: &Selector) 
         Kind::Operator => {
             pick(&state.operators, named, |r| (Resource::Operator(r.clone()), json!({})))
         }
+        Kind::Secret => pick(&state.secrets, named, |r| (Resource::Secret(r.clone()), json!({})))
+            .into_iter()
+            .map(keys_only)
+            .collect(),
         Kind::Rollout => state
             .rollouts
             .iter()
@@ -73,6 +77,14 @@ pub fn list(state: &State, kind: Kind, name: Option<&str>, selector: &Selector) 
         Kind::JoinToken => Vec::new(),
     };
     views.into_iter().filter(wanted).collect()
+}
+
+/// A secret as people see it. What they see cannot be applied again by mistake.
+fn keys_only(mut view: View) -> View {
+    let data = view.json["spec"]["data"].as_object();
+    let keys: Vec<&String> = data.map(|data| data.keys().collect()).unwrap_or_default();
+    view.json["spec"] = json!({"keys": keys});
+    view
 }
 
 fn pick<N: AsRef<str> + Ord, T>(

@@ -7,22 +7,18 @@ use millwright_certs::{ca, token::JoinToken};
 use millwright_coordinator_domain::{
     State,
     access::{self, Deed},
-    command::{Accepted, Body, CreateToken, Outcome, TokenRole},
+    command::{Body, CreateToken, Outcome, TokenRole},
     state::TokenSpent,
     view::{self, View},
 };
-use millwright_model::{
-    id::Member,
-    resource::{Kind, Resource},
-    selector::Selector,
-    time::Span,
-};
+use millwright_model::{id::Member, resource::Kind, selector::Selector, time::Span};
 use millwright_proto::{
     control::{self as wire, control_service_server::ControlService},
     hint,
 };
 use tonic::{Request, Response, Status};
 
+mod apply;
 mod diff;
 mod gateway;
 mod render;
@@ -31,8 +27,6 @@ mod side;
 use super::{auth, status};
 use crate::{consensus::Decided, edge, node::Shared};
 
-/// Resources in one apply.
-const RESOURCES_MAX: usize = 5_000;
 /// Default life of a join token.
 const TOKEN_LIFE: Span = Span(10 * 60_000);
 /// Longest reason.
@@ -107,48 +101,13 @@ fn parse_member(text: &str) -> Result<Member, Status> {
 #[tonic::async_trait]
 impl ControlService for ControlApi {
     async fn apply(&self, request: Request<wire::ApplyRequest>) -> Reply<wire::ApplyResponse> {
-        let operators =
-            request.get_ref().resources.iter().any(|resource| resource.kind == "Operator");
-        let deed = if operators { Deed::Admit } else { Deed::Write };
-        let actor = self.allowed(&request, deed)?;
-        let wire::ApplyRequest { resources, dry_run, reason } = request.into_inner();
-        if resources.len() > RESOURCES_MAX {
-            return Err(invalid(format!("more than {RESOURCES_MAX} resources")));
-        }
-        let resources: Vec<Resource> = resources
-            .iter()
-            .map(|resource| Resource::from_json(&resource.json).map_err(invalid))
-            .collect::<Result<_, _>>()?;
-        let body = Body::PutResources { resources };
-        let (index, outcome) = if dry_run {
-            let (index, state) = self.read(false).await?;
-            let mut trial = State::clone(&state);
-            let command = edge::command_of(&self.shared, actor, reason, body);
-            let context = millwright_coordinator_domain::command::LogContext { index };
-            let (outcome, _) = trial.apply(context, command);
-            if let Outcome::Rejected(rejection) = &outcome {
-                return Err(status::rejected(rejection));
-            }
-            (index, Arc::new(outcome))
-        } else {
-            let decided = self.propose(actor, reason, body).await?;
-            (decided.index, decided.outcome)
-        };
-        let results = match outcome.as_ref() {
-            Outcome::Accepted(Accepted::Applied(results)) => results.clone(),
-            Outcome::Accepted(_) | Outcome::Rejected(_) => Vec::new(),
-        };
-        let results = results
-            .into_iter()
-            .map(|(kind, name, action)| wire::apply_response::Result { kind, name, action })
-            .collect();
-        Ok(Response::new(wire::ApplyResponse { results, index }))
+        apply::answer(self, request).await
     }
 
     async fn delete(&self, request: Request<wire::DeleteRequest>) -> Reply<wire::DeleteResponse> {
-        let actor = self.allowed(&request, Deed::Write)?;
-        let wire::DeleteRequest { kind, name, reason } = request.into_inner();
-        let kind: Kind = kind.parse().map_err(invalid)?;
+        let kind: Kind = request.get_ref().kind.parse().map_err(invalid)?;
+        let actor = self.allowed(&request, access::deed_of_change(kind))?;
+        let wire::DeleteRequest { kind: _, name, reason } = request.into_inner();
         let decided = self.propose(actor, reason, Body::DeleteResource { kind, name }).await?;
         Ok(Response::new(wire::DeleteResponse { index: decided.index }))
     }
@@ -308,10 +267,10 @@ impl ControlService for ControlApi {
         request: Request<wire::ActOnGatewayRequest>,
     ) -> Reply<wire::ActOnGatewayResponse> {
         let actor = self.allowed(&request, Deed::Write)?;
-        let wire::ActOnGatewayRequest { gateway, action, to, project, reason } =
-            request.into_inner();
-        let gateway = gateway.parse().map_err(invalid)?;
-        let action = gateway::action(&self.shared, &gateway, &action, to, project).await?;
+        let mut request = request.into_inner();
+        let gateway = request.gateway.parse().map_err(invalid)?;
+        let reason = std::mem::take(&mut request.reason);
+        let action = gateway::action(&self.shared, &gateway, request).await?;
         let body = Body::ActOnGateway { gateway, action };
         let decided = self.propose(actor, reason, body).await?;
         Ok(Response::new(wire::ActOnGatewayResponse { index: decided.index }))

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream::FuturesUnordered};
 use millwright_coordinator_domain::{
+    State,
     assignment::{assignment_of, instructions_of, is_unannounced, peer_activity},
     command::AgentRef,
 };
-use millwright_model::{facts::GatewayFacts, report::Report};
+use millwright_model::{facts::GatewayFacts, id::Name, report::Report};
 use millwright_proto::{
     agent::{self, agent_message::Message as In, coordinator_message::Message as Out},
     convert,
@@ -20,7 +21,7 @@ use super::{
     batch::Item,
     session::{Event, Output, Session},
 };
-use crate::node::Shared;
+use crate::{node::Shared, secret};
 
 /// Heartbeat period told to agents: ten seconds costs an idle agent about 1 MB a day.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -53,6 +54,7 @@ where
         version: String::new(),
         instance: String::new(),
         peer: String::new(),
+        secret: None,
         acks: FuturesUnordered::new(),
         outbound,
     };
@@ -84,6 +86,8 @@ struct Link {
     instance: String,
     /// What this agent was told of the other node of its pair.
     peer: String,
+    /// Which secret this agent has, and in which version.
+    secret: Option<(Name, u64)>,
     acks: FuturesUnordered<Ack>,
     outbound: Sender,
 }
@@ -151,6 +155,7 @@ impl Link {
             self.peer.clone_from(&peer);
             self.send(Out::Peer(agent::Peer { activity_level: peer })).await?;
         }
+        self.send_secret(&state).await?;
         let (gateway, member) = &self.end.key;
         let events = [
             Event::Desired(assignment_of(&state, gateway, *member)),
@@ -162,6 +167,26 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// Sends the secret that the gateway's policies name, when it is not what the agent has.
+    async fn send_secret(&mut self, state: &State) -> Result<(), Status> {
+        let (gateway, member) = &self.end.key;
+        let stored = state.secret_for(gateway, *member);
+        let wanted = stored.map(|stored| (stored.resource.metadata.name.clone(), stored.version));
+        if wanted == self.secret {
+            return Ok(());
+        }
+        self.secret = wanted;
+        let secret = match stored.map(|stored| secret::open(&self.shared, &stored.resource)) {
+            None => agent::Secret::default(),
+            Some(Ok(secret)) => secret,
+            Some(Err(error)) => {
+                tracing::error!(gateway = %self.end.key.0, %error, "cannot send a secret");
+                return Ok(());
+            }
+        };
+        self.send(Out::Secret(secret)).await
     }
 
     fn received(&mut self, message: agent::AgentMessage) -> Result<Event, Status> {

@@ -65,6 +65,7 @@ const FLEET: [(Column, Cell); 6] = [
 ];
 const FLEET_MORE: [(Column, Cell); 1] = [(Column::new("SELECTOR"), |v| text(v, "/spec/selector"))];
 const OPERATOR: [(Column, Cell); 2] = [NAME, (Column::new("ROLE"), |v| text(v, "/spec/role"))];
+const SECRET: [(Column, Cell); 2] = [NAME, (Column::prose("KEYS"), keys)];
 const ROLLOUT: [(Column, Cell); 7] = [
     NAME,
     (Column::new("FLEET").spare(2), |v| text(v, "/spec/fleet")),
@@ -81,14 +82,20 @@ const ROLLOUT_MORE: [(Column, Cell); 2] = [
 const ANY: [(Column, Cell); 4] = [NAME, STATE, REASON, MESSAGE];
 
 /// Columns of the kinds that have their own, and further ones of a wide table.
-const OWN: [(Kind, &[(Column, Cell)], &[(Column, Cell)]); 6] = [
+const OWN: [(Kind, &[(Column, Cell)], &[(Column, Cell)]); 7] = [
     (Kind::Repository, &REPOSITORY, &REPOSITORY_MORE),
     (Kind::SyncProfile, &SYNC_PROFILE, &[]),
     (Kind::Gateway, &GATEWAY, &GATEWAY_MORE),
     (Kind::Fleet, &FLEET, &FLEET_MORE),
     (Kind::Operator, &OPERATOR, &[]),
+    (Kind::Secret, &SECRET, &[]),
     (Kind::Rollout, &ROLLOUT, &ROLLOUT_MORE),
 ];
+
+fn keys(value: &Value) -> String {
+    let keys: Vec<&str> = list(value, "/spec/keys").iter().filter_map(Value::as_str).collect();
+    keys.join(", ")
+}
 
 /// Why it failed matters more than what the last good commit said.
 fn subject(value: &Value) -> String {

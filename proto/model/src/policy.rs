@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::time::Span;
+use crate::{id::Name, time::Span};
 
 /// All policies of one profile, with their defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -242,6 +242,10 @@ pub struct RemoteStore {
     /// The sync goes on only when the upload is complete. Default false.
     #[serde(default)]
     pub wait_for_upload: bool,
+    /// A `Secret` with the credentials, by the names that the vendor's tools read from the environment,
+    /// such as `AWS_ACCESS_KEY_ID`. Without one they come from the agent's environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<Name>,
 }
 
 /// A protocol of object stores.

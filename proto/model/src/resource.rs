@@ -5,6 +5,7 @@ mod kind;
 mod parse;
 mod profile;
 mod schema;
+mod secret;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ pub use self::{
         Signatures, SourceKind, SyncProfileSpec,
     },
     schema::{explain, schema},
+    secret::{SecretSpec, SecretValue},
 };
 use crate::{
     id::{GatewayName, Name},
@@ -79,6 +81,10 @@ resource!(
 resource!(
     /// A person or program that may use the control interface.
     Operator, Name, OperatorSpec
+);
+resource!(
+    /// Credentials, by name.
+    Secret, Name, SecretSpec
 );
 
 /// Spec of a [`Repository`].
@@ -226,6 +232,8 @@ pub enum Resource {
     Fleet(Fleet),
     /// See [`Operator`].
     Operator(Operator),
+    /// See [`Secret`].
+    Secret(Secret),
 }
 
 impl Resource {
@@ -237,6 +245,7 @@ impl Resource {
             Resource::Gateway(_) => Kind::Gateway,
             Resource::Fleet(_) => Kind::Fleet,
             Resource::Operator(_) => Kind::Operator,
+            Resource::Secret(_) => Kind::Secret,
         }
     }
 
@@ -248,6 +257,7 @@ impl Resource {
             Resource::Gateway(r) => r.metadata.name.as_str(),
             Resource::Fleet(r) => r.metadata.name.as_str(),
             Resource::Operator(r) => r.metadata.name.as_str(),
+            Resource::Secret(r) => r.metadata.name.as_str(),
         }
     }
 
@@ -259,6 +269,7 @@ impl Resource {
             Resource::Gateway(r) => &r.metadata.labels,
             Resource::Fleet(r) => &r.metadata.labels,
             Resource::Operator(r) => &r.metadata.labels,
+            Resource::Secret(r) => &r.metadata.labels,
         }
     }
 
@@ -270,6 +281,7 @@ impl Resource {
             Resource::Gateway(r) => parts(&r.metadata, &r.spec),
             Resource::Fleet(r) => parts(&r.metadata, &r.spec),
             Resource::Operator(r) => parts(&r.metadata, &r.spec),
+            Resource::Secret(r) => parts(&r.metadata, &r.spec),
         };
         serde_json::json!({
             "apiVersion": API_VERSION, "kind": self.kind().as_str(),

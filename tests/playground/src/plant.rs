@@ -31,6 +31,8 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 pub struct Settings {
     /// Lines of the profile's spec, indented by two spaces.
     pub profile: String,
+    /// Documents that are applied with it.
+    pub resources: String,
     /// Lines added to the `[gateway]` table of the agent.
     pub agent: String,
     /// The agent's program.
@@ -47,6 +49,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             profile: "  verify: {settle: 50ms}\n  snapshots: {minFreeBytes: 0}\n".to_owned(),
+            resources: String::new(),
             agent: "wait = \"5s\"\nscan_timeout = \"5s\"\nsessions_poll = \"100ms\"\n\
                     facts_poll = \"500ms\"\nconverge_poll = \"100ms\"\n"
                 .to_owned(),
@@ -206,6 +209,16 @@ impl Plant {
         self.git(&["rev-parse", "HEAD"])
     }
 
+    /// Makes the newest commit the only one: whoever has none of the others gets none of them.
+    pub fn forget_history(&self) -> anyhow::Result<String> {
+        self.git(&["checkout", "-q", "--orphan", "anew"])?;
+        self.git(&["commit", "-q", "-m", "Anew"])?;
+        self.git(&["branch", "-q", "-M", "anew", "main"])?;
+        self.git(&["reflog", "expire", "--expire=now", "--all"])?;
+        self.git(&["gc", "-q", "--prune=now"])?;
+        self.git(&["rev-parse", "HEAD"])
+    }
+
     /// Other lines of the profile's spec from the next commit on.
     pub fn set_profile(&mut self, profile: &str) {
         profile.clone_into(&mut self.settings.profile);
@@ -227,10 +240,10 @@ impl Plant {
              spec: {{repository: plant}}\n\
              ---\n\
              apiVersion: millwright.dev/v1\nkind: Gateway\nmetadata: {{name: {NAME}}}\n\
-             spec: {{site: here, profile: line}}\n",
-            self.settings.profile
+             spec: {{site: here, profile: line}}\n---\n{}",
+            self.settings.profile, self.settings.resources
         );
-        let file = self.agent_dir.join("plant.yaml");
+        let file = self.agent_dir.with_extension("yaml");
         std::fs::write(&file, text)?;
         self.cluster.ctl(&["apply", "-f", &file.display().to_string(), "--detach"]).await?;
         Ok(())

@@ -11,6 +11,7 @@ mod fault_sweep;
 mod full_disk;
 mod hostile;
 mod ignition_8_1;
+mod max_delete;
 mod objects;
 mod operators;
 mod pairs;

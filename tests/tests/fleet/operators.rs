@@ -50,16 +50,22 @@ async fn an_operator_enrols_with_a_token_and_renews_until_deleted() -> anyhow::R
     assert_eq!(denied.code(), Code::PermissionDenied);
     let denied = client::token(&mut control, "operator", "bob", 0).await.expect_err("a viewer");
     assert_eq!(denied.code(), Code::PermissionDenied);
-    let up = ApplyRequest {
+    let up = |kind: &str| ApplyRequest {
         resources: vec![Resource {
-            kind: "Operator".to_owned(),
+            kind: kind.to_owned(),
             name: "bob".to_owned(),
             json: operator("bob", "admin").to_string().into_bytes(),
             version: 0,
         }],
         ..ApplyRequest::default()
     };
-    let denied = control.apply(up).await.expect_err("nobody raises himself");
+    let denied = control.apply(up("Operator")).await.expect_err("nobody raises himself");
+    assert_eq!(denied.code(), Code::PermissionDenied);
+    // Who may change gateways raises himself no more, whatever he calls it.
+    client::apply(&mut admin, &operator("bob", "operator")).await?;
+    let denied = control.apply(up("Gateway")).await.expect_err("an operator is no gateway");
+    assert_eq!(denied.message(), "Operator that is sent as \"Gateway\"");
+    let denied = control.delete(delete("Operator", "admin")).await.expect_err("an operator");
     assert_eq!(denied.code(), Code::PermissionDenied);
 
     let old = bob.cert_pem();

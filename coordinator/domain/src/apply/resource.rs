@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use millwright_model::{
-    id::GatewayName,
-    resource::{Fleet, Gateway, Kind, Resource, Role, SyncProfile},
+    id::{GatewayName, Member, Name},
+    resource::{Fleet, Gateway, Kind, Resource, Role, Secret, SyncProfile},
 };
 
 use super::{Judged, Scene, invalid, not_found};
@@ -30,6 +30,9 @@ impl State {
             // An agent that came before its gateway was applied is announced now.
             if kind == Kind::Gateway && action == "created" {
                 scene.touched.gateways.extend(name.parse::<GatewayName>().ok());
+            }
+            if kind == Kind::Secret && action == "configured" {
+                scene.touched.gateways.extend(trial.users_of(&name));
             }
             if action != "unchanged" {
                 trial.say(scene.index, kind, &name, "put", action.to_owned());
@@ -57,6 +60,7 @@ impl State {
             Resource::Gateway(r) => put(&mut self.gateways, r.metadata.name.clone(), r, index),
             Resource::Fleet(r) => put(&mut self.fleets, r.metadata.name.clone(), r, index),
             Resource::Operator(r) => put(&mut self.operators, r.metadata.name.clone(), r, index),
+            Resource::Secret(r) => put(&mut self.secrets, r.metadata.name.clone(), r, index),
         }
     }
 
@@ -66,6 +70,9 @@ impl State {
         }
         for fleet in self.fleets.values().map(|stored| &stored.resource) {
             self.check_fleet(fleet)?;
+        }
+        for profile in self.profiles.values().map(|stored| &stored.resource) {
+            self.check_profile(profile)?;
         }
         self.check_admins()
     }
@@ -81,7 +88,15 @@ impl State {
                 None => Ok(()),
             },
             Kind::Operator => self.check_admins(),
-            Kind::Repository | Kind::SyncProfile | Kind::Rollout | Kind::JoinToken => Ok(()),
+            Kind::SyncProfile => match self.profiles.get(name) {
+                Some(stored) => self.check_profile(&stored.resource),
+                None => Ok(()),
+            },
+            Kind::Secret => match self.secrets.get(name) {
+                Some(stored) => check_sealed(&stored.resource),
+                None => Ok(()),
+            },
+            Kind::Repository | Kind::Rollout | Kind::JoinToken => Ok(()),
         }
     }
 
@@ -108,6 +123,36 @@ impl State {
             "gateway {} names the profile {}, which does not exist",
             gateway.metadata.name, gateway.spec.profile
         )))
+    }
+
+    /// Gateways whose agents have a secret.
+    fn users_of(&self, secret: &str) -> Vec<GatewayName> {
+        let gateways = self.gateways.values().map(|stored| &stored.resource);
+        let uses = |gateway: &&Gateway| {
+            let named = self.profile_of(gateway).and_then(secret_of);
+            named.is_some_and(|named| named.as_str() == secret)
+        };
+        gateways.filter(uses).map(|gateway| gateway.metadata.name.clone()).collect()
+    }
+
+    /// The secret that an agent needs for its gateway's snapshots. A backup's agent stores none.
+    pub fn secret_for(&self, gateway: &GatewayName, member: Member) -> Option<&Stored<Secret>> {
+        if member == Member::Backup {
+            return None;
+        }
+        let gateway = &self.gateways.get(gateway)?.resource;
+        let name = self.profile_of(gateway).and_then(secret_of)?;
+        self.secrets.get(name).map(Arc::as_ref)
+    }
+
+    fn check_profile(&self, profile: &SyncProfile) -> Result<(), Rejection> {
+        match secret_of(profile).filter(|secret| !self.secrets.contains_key(secret.as_str())) {
+            None => Ok(()),
+            Some(secret) => Err(not_found(format!(
+                "profile {} names the secret {secret}, which does not exist",
+                profile.metadata.name
+            ))),
+        }
     }
 
     fn check_fleet(&self, fleet: &Fleet) -> Result<(), Rejection> {
@@ -143,6 +188,7 @@ impl State {
                 Arc::make_mut(&mut trial.fleets).remove(name).is_some()
             }
             Kind::Operator => Arc::make_mut(&mut trial.operators).remove(name).is_some(),
+            Kind::Secret => Arc::make_mut(&mut trial.secrets).remove(name).is_some(),
             Kind::Rollout | Kind::JoinToken => {
                 return Err(invalid(format!("a {kind} is not deleted by hand")));
             }
@@ -160,6 +206,22 @@ impl State {
     /// The profile of a gateway.
     pub(crate) fn profile_of(&self, gateway: &Gateway) -> Option<&SyncProfile> {
         self.profiles.get(&gateway.spec.profile).map(|stored| &stored.resource)
+    }
+}
+
+/// The secret that a profile names.
+fn secret_of(profile: &SyncProfile) -> Option<&Name> {
+    profile.spec.snapshots.remote.as_ref()?.secret_ref.as_ref()
+}
+
+/// The node that took it in seals; what is not sealed came another way.
+fn check_sealed(secret: &Secret) -> Result<(), Rejection> {
+    match secret.spec.data.iter().find(|(_, value)| value.to_sealed().is_none()) {
+        None => Ok(()),
+        Some((key, _)) => Err(invalid(format!(
+            "secret {}: the value of {key} is not sealed",
+            secret.metadata.name
+        ))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Stories of the state: commands in, decisions out, without a runtime.
 
 mod identity;
+mod secret;
 
 use millwright_coordinator_domain::{
     State,
@@ -10,7 +11,7 @@ use millwright_coordinator_domain::{
         ResolveRelease, StartRollout,
     },
     rollout::{decide, wanted},
-    state::RolloutPhase,
+    state::{RolloutPhase, Touched},
     view,
 };
 use millwright_model::{
@@ -72,6 +73,11 @@ impl Cluster {
     }
 
     fn apply(&mut self, body: Body) -> Outcome {
+        self.applied(body).0
+    }
+
+    /// With what it touched.
+    fn applied(&mut self, body: Body) -> (Outcome, Touched) {
         self.index += 1;
         let mut id = [0; 16];
         id[..8].copy_from_slice(&self.index.to_be_bytes());
@@ -84,7 +90,7 @@ impl Cluster {
             body,
         };
         self.log.push(command.clone());
-        self.state.apply(LogContext { index: self.index }, command).0
+        self.state.apply(LogContext { index: self.index }, command)
     }
 
     fn accepted(&mut self, body: Body) {

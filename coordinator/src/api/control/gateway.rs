@@ -12,10 +12,11 @@ use millwright_model::{
     instruction::InstructionKind,
     time::Span,
 };
-use tonic::Status;
+use millwright_proto::{control::ActOnGatewayRequest, hint::with_hint};
+use tonic::{Code, Status};
 
 use super::invalid;
-use crate::{edge, node::Shared, source};
+use crate::{edge, node::Shared, question, source};
 
 /// An instruction that nobody has carried out is void after this.
 const LIFE: Span = Span(10 * 60_000);
@@ -26,12 +27,12 @@ const LIFE_MAX: Span = Span(24 * 3_600_000);
 pub(super) async fn action(
     shared: &Shared,
     gateway: &GatewayName,
-    word: &str,
-    to: String,
-    project: String,
+    request: ActOnGatewayRequest,
 ) -> Result<GatewayAction, Status> {
+    let ActOnGatewayRequest { action, to, project, allow_deletions, gateway: _, reason: _ } =
+        request;
     let project = (!project.is_empty()).then_some(project);
-    match word {
+    match action.as_str() {
         "retry" => Ok(GatewayAction::Retry),
         "sync" => Ok(GatewayAction::Sync),
         "pause" => Ok(GatewayAction::Pause),
@@ -47,7 +48,7 @@ pub(super) async fn action(
                 Some(_) if project.is_some() => {
                     Err(invalid("--project goes with a snapshot, not with a commit"))
                 }
-                Some(commit) => to_commit(shared, &state, gateway, commit).await,
+                Some(commit) => to_commit(shared, &state, gateway, commit, allow_deletions).await,
                 None => {
                     known_snapshot(&state, gateway, &to)?;
                     Ok(GatewayAction::RollbackToSnapshot { id: to, project })
@@ -76,6 +77,7 @@ async fn to_commit(
     state: &State,
     gateway: &GatewayName,
     commit: GitId,
+    allow_deletions: bool,
 ) -> Result<GatewayAction, Status> {
     let desired = state
         .assignment(gateway)
@@ -83,6 +85,16 @@ async fn to_commit(
     let mut render = desired.render.clone();
     render.commit = commit;
     let manifest = source::ensure(shared, state, &render).await?;
+    if !allow_deletions {
+        let question = question::of(shared, state, gateway, &render, &manifest).await;
+        if !question.is_empty() {
+            let hint = format!(
+                "look: millctl diff {gateway} --ref {commit} --stat; if it is meant, add --allow-deletions"
+            );
+            let message = format!("gateway {gateway} is not rolled back: {question}");
+            return Err(with_hint(Code::FailedPrecondition, message, &hint));
+        }
+    }
     Ok(GatewayAction::RollbackToCommit {
         manifest: manifest.digest(),
         roots: manifest.roots().to_vec(),

@@ -33,6 +33,9 @@ pub struct Args {
     /// Only this project; of a snapshot.
     #[arg(long)]
     pub project: Option<String>,
+    /// Go on though more files are deleted than the profile's maxDelete lets pass; with a commit.
+    #[arg(long)]
+    pub allow_deletions: bool,
     /// Whether it was confirmed.
     #[command(flatten)]
     pub confirm: Confirm,
@@ -45,7 +48,7 @@ pub struct Args {
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
-    let Args { of, to, project, confirm: flags, waiting, why } = args;
+    let Args { of, to, project, allow_deletions, confirm: flags, waiting, why } = args;
     let mut client = client(global)?;
     // A name that does not exist is said before anybody is asked.
     read(&mut client, &of.gateway).await?;
@@ -59,6 +62,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
         to: to.unwrap_or_default(),
         project: project.unwrap_or_default(),
         reason: why.reason,
+        allow_deletions,
     };
     attempted(global, &mut client, request, &waiting).await
 }

@@ -41,5 +41,7 @@ pub struct Args {
 
 pub(super) async fn run(global: &Global, args: Args) -> Result<()> {
     let Args { of, id, project, confirm, waiting, why } = args;
-    rollback::run(global, rollback::Args { of, to: Some(id), project, confirm, waiting, why }).await
+    let to = Some(id);
+    let args = rollback::Args { of, to, project, allow_deletions: false, confirm, waiting, why };
+    rollback::run(global, args).await
 }

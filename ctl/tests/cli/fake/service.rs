@@ -219,9 +219,12 @@ impl ControlService for Shared {
         request: Request<wire::ActOnGatewayRequest>,
     ) -> Reply<wire::ActOnGatewayResponse> {
         operator(&request)?;
-        let wire::ActOnGatewayRequest { gateway, action, to, project, reason } =
+        let wire::ActOnGatewayRequest { gateway, action, to, project, reason, allow_deletions } =
             request.into_inner();
-        let asked = format!("{action} {gateway} to={to} project={project} reason={reason}");
+        let mut asked = format!("{action} {gateway} to={to} project={project} reason={reason}");
+        if allow_deletions {
+            asked.push_str(" allow-deletions");
+        }
         let index = self.after_ask(asked)?;
         Ok(Response::new(wire::ActOnGatewayResponse { index }))
     }

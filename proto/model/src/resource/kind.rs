@@ -25,6 +25,8 @@ pub enum Kind {
     Fleet,
     /// Who may do what.
     Operator,
+    /// Values that nobody reads back.
+    Secret,
     /// One execution; made by the coordinator.
     Rollout,
     /// Buys one enrolment.
@@ -33,12 +35,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Repository,
         Kind::SyncProfile,
         Kind::Gateway,
         Kind::Fleet,
         Kind::Operator,
+        Kind::Secret,
         Kind::Rollout,
         Kind::JoinToken,
     ];
@@ -51,6 +54,7 @@ impl Kind {
             Kind::Gateway => "Gateway",
             Kind::Fleet => "Fleet",
             Kind::Operator => "Operator",
+            Kind::Secret => "Secret",
             Kind::Rollout => "Rollout",
             Kind::JoinToken => "JoinToken",
         }
@@ -64,6 +68,7 @@ impl Kind {
             Kind::Gateway => "gateways",
             Kind::Fleet => "fleets",
             Kind::Operator => "operators",
+            Kind::Secret => "secrets",
             Kind::Rollout => "rollouts",
             Kind::JoinToken => "jointokens",
         }
@@ -77,6 +82,7 @@ impl Kind {
             Kind::Gateway => "gw",
             Kind::Fleet => "fl",
             Kind::Operator => "op",
+            Kind::Secret => "sec",
             Kind::Rollout => "ro",
             Kind::JoinToken => "token",
         }

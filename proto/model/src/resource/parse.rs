@@ -275,6 +275,7 @@ fn typed(kind: Kind, value: Value) -> Result<Resource, Fault> {
         Kind::Gateway => read(value).map(Resource::Gateway),
         Kind::Fleet => read(value).map(Resource::Fleet),
         Kind::Operator => read(value).map(Resource::Operator),
+        Kind::Secret => read(value).map(Resource::Secret),
         Kind::Rollout | Kind::JoinToken => Err(Fault::new("/kind", "made by the coordinator")),
     }
 }
@@ -305,7 +306,7 @@ fn check(resource: &Resource) -> Result<(), Fault> {
             Ok(())
         }
         Resource::SyncProfile(profile) => check_profile(profile),
-        Resource::Gateway(_) | Resource::Operator(_) => Ok(()),
+        Resource::Gateway(_) | Resource::Operator(_) | Resource::Secret(_) => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::{API_VERSION, Fleet, Gateway, Kind, Operator, Repository, SyncProfile};
+use super::{API_VERSION, Fleet, Gateway, Kind, Operator, Repository, Secret, SyncProfile};
 use crate::template::nearest;
 
 /// The schema of a kind, whole: `apiVersion` and `kind` included. Kinds that people do not write
@@ -19,6 +19,7 @@ pub fn schema(kind: Kind) -> Value {
         Kind::Gateway => generator.into_root_schema_for::<Gateway>(),
         Kind::Fleet => generator.into_root_schema_for::<Fleet>(),
         Kind::Operator => generator.into_root_schema_for::<Operator>(),
+        Kind::Secret => generator.into_root_schema_for::<Secret>(),
         Kind::Rollout | Kind::JoinToken => return json!({"type": "object"}),
     };
     let mut root = root.to_value();

@@ -89,7 +89,8 @@ pub(crate) fn gateway(name: &str) -> Gateway {
         Resource::Repository(_)
         | Resource::SyncProfile(_)
         | Resource::Fleet(_)
-        | Resource::Operator(_) => panic!("it is a gateway"),
+        | Resource::Operator(_)
+        | Resource::Secret(_) => panic!("it is a gateway"),
     }
 }
 

@@ -146,8 +146,8 @@ impl Agent {
                             seen.send(Seen::Recorded { commit, at_ms: now_ms() })?;
                         }
                         Some(In::HeartbeatAck(_) | In::Instruction(_)) | None => {}
-                        // No fleet of this measurement has a pair.
-                        Some(In::Peer(_)) => {}
+                        // No fleet of this measurement has a pair or a secret.
+                        Some(In::Peer(_) | In::Secret(_)) => {}
                         Some(In::Drain(_)) => anyhow::bail!("the coordinator goes away"),
                     }
                 }

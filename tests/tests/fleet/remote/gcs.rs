@@ -1,6 +1,6 @@
 //! A small speaker of Google Cloud Storage's XML API, as far as snapshots need it: objects, uploads in
 //! parts, lists in pages. It holds a client to what the public description asks for, and notes every
-//! request that it does not know. It has one bucket, no rights and no generations of an object.
+//! request that it does not know. It has one bucket, one token, no rights and no generations of an object.
 
 use std::{
     collections::BTreeMap,
@@ -27,6 +27,8 @@ const BODY_BYTES_MAX: usize = 64 << 20;
 #[derive(Debug, Default)]
 struct Bucket {
     name: String,
+    /// Whom it lets in.
+    token: String,
     objects: BTreeMap<String, Bytes>,
     uploads: BTreeMap<String, (String, BTreeMap<u32, Bytes>)>,
     next: u32,
@@ -48,10 +50,11 @@ pub(super) struct Gcs {
 }
 
 impl Gcs {
-    pub(super) async fn start(bucket: &str) -> anyhow::Result<Self> {
+    pub(super) async fn start(bucket: &str, token: &str) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let bucket = Bucket { name: bucket.to_owned(), ..Bucket::default() };
+        let bucket =
+            Bucket { name: bucket.to_owned(), token: token.to_owned(), ..Bucket::default() };
         let bucket = Arc::new(Mutex::new(bucket));
         let routes = Router::new()
             .fallback(answer)
@@ -83,6 +86,10 @@ async fn answer(State(bucket): State<Shared>, request: Request) -> Response {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(key, value)| (decoded(key), decoded(value)))
         .collect();
+    let bearer = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
+    if bearer != Some(&format!("Bearer {}", lock(&bucket).token)) {
+        return problem(StatusCode::UNAUTHORIZED, "AuthenticationRequired");
+    }
     let measured = parts.headers.contains_key("content-length");
     let Ok(body) = axum::body::to_bytes(body, BODY_BYTES_MAX).await else {
         return problem(StatusCode::BAD_REQUEST, "IncompleteBody");

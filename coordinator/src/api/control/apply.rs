@@ -1,0 +1,67 @@
+//! Resources that people put: read, their secrets sealed, then proposed or, in a dry run, tried on the
+//! state as it is.
+
+use std::sync::Arc;
+
+use millwright_coordinator_domain::{
+    State,
+    access::{self, Deed},
+    command::{Accepted, Body, LogContext, Outcome},
+};
+use millwright_model::resource::{Kind, Resource};
+use millwright_proto::control as wire;
+use tonic::{Request, Response};
+
+use super::{ControlApi, Reply, invalid, status};
+use crate::{edge, secret};
+
+/// Resources in one apply.
+const RESOURCES_MAX: usize = 5_000;
+
+/// Answers `apply`.
+pub(super) async fn answer(
+    api: &ControlApi,
+    request: Request<wire::ApplyRequest>,
+) -> Reply<wire::ApplyResponse> {
+    let kinds = request.get_ref().resources.iter().filter_map(|one| one.kind.parse::<Kind>().ok());
+    let deed = kinds.map(access::deed_of_change).max().unwrap_or(Deed::Write);
+    let actor = api.allowed(&request, deed)?;
+    let wire::ApplyRequest { resources, dry_run, reason } = request.into_inner();
+    if resources.len() > RESOURCES_MAX {
+        return Err(invalid(format!("more than {RESOURCES_MAX} resources")));
+    }
+    let mut read = Vec::with_capacity(resources.len());
+    for one in &resources {
+        let resource = Resource::from_json(&one.json).map_err(invalid)?;
+        // What it says beside decides what the caller must be allowed.
+        if resource.kind().as_str() != one.kind {
+            return Err(invalid(format!("{} that is sent as {:?}", resource.kind(), one.kind)));
+        }
+        read.push(resource);
+    }
+    let known = api.shared.consensus.state().state;
+    secret::seal_all(&api.shared.cluster_key, &known, &mut read).map_err(invalid)?;
+    let body = Body::PutResources { resources: read };
+    let (index, outcome) = if dry_run {
+        let (index, state) = api.read(false).await?;
+        let mut trial = State::clone(&state);
+        let command = edge::command_of(&api.shared, actor, reason, body);
+        let (outcome, _) = trial.apply(LogContext { index }, command);
+        if let Outcome::Rejected(rejection) = &outcome {
+            return Err(status::rejected(rejection));
+        }
+        (index, Arc::new(outcome))
+    } else {
+        let decided = api.propose(actor, reason, body).await?;
+        (decided.index, decided.outcome)
+    };
+    let results = match outcome.as_ref() {
+        Outcome::Accepted(Accepted::Applied(results)) => results.clone(),
+        Outcome::Accepted(_) | Outcome::Rejected(_) => Vec::new(),
+    };
+    let results = results
+        .into_iter()
+        .map(|(kind, name, action)| wire::apply_response::Result { kind, name, action })
+        .collect();
+    Ok(Response::new(wire::ApplyResponse { results, index }))
+}
