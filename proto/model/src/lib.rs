@@ -19,4 +19,5 @@ pub mod selector;
 pub mod size;
 pub mod template;
 pub mod time;
+pub mod window;
 pub mod words;
