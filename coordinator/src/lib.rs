@@ -9,6 +9,7 @@ pub mod content;
 pub mod convert;
 pub mod driver;
 pub mod edge;
+pub mod gate;
 pub mod http;
 pub mod link;
 pub mod node;

@@ -6,6 +6,7 @@
 pub mod assignment;
 pub mod digest;
 pub mod facts;
+pub mod gate;
 pub mod generation;
 pub mod glob;
 pub mod id;
