@@ -147,6 +147,29 @@ fn changed_lines(file: &Value) -> Vec<&str> {
     lines.filter_map(|line| line.strip_prefix(['+', '-'])).map(str::trim).collect()
 }
 
+/// `docs/rendering.md` shows what a person sees.
+async fn as_the_docs_show_it(cluster: &Cluster) -> anyhow::Result<()> {
+    const SHOWN: &str = include_str!("../../../docs/rendering.md");
+    let args = ["diff", "area1", "--against-gateway", "area2", "--path", "projects/area/one/two"];
+    let ran = millctl(cluster, &args).await?;
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    // On a terminal both are seen.
+    let text = format!("{}{}", ran.err, ran.text());
+    println!("{text}");
+    // The commit is another one each time.
+    let plain = |text: &str| {
+        let line = |line: &str| match line.split_once("commit ") {
+            Some((before, after)) => format!("{before}commit {}", &after[8..]),
+            None => line.to_owned(),
+        };
+        text.lines().map(line).collect::<Vec<_>>().join("\n")
+    };
+    let shown = SHOWN.split("```").find(|block| block.contains(&args.join(" ")));
+    let shown = shown.context("the docs show this command")?;
+    assert!(plain(shown).contains(&plain(text.trim_end())), "the docs show:\n{shown}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_gateways_of_one_directory_differ_in_their_names_alone() -> anyhow::Result<()> {
     build_programs()?;
@@ -188,6 +211,7 @@ async fn two_gateways_of_one_directory_differ_in_their_names_alone() -> anyhow::
     assert!(lines[2..].iter().all(signature), "{lines:?}");
     assert_eq!(signed["files"][0]["masked"], json!([".password"]));
     assert!(!signed.to_string().contains("hunter2"));
+    as_the_docs_show_it(&cluster).await?;
     // A gateway does not differ from itself; what was never applied is nothing.
     let same = compared(&cluster, &["area1", "--from", "main"]).await?;
     assert_eq!(same["same"], true, "{same}");
