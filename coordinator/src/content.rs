@@ -8,6 +8,7 @@
 //! Where a missing commit comes from is decided in [`crate::objects`].
 
 pub mod blobs;
+pub mod descent;
 pub mod index;
 pub mod mirror;
 pub mod pack;
@@ -242,6 +243,18 @@ impl Content {
         let mut searches = self.inner.searches.lock().expect("nothing panics while holding it");
         let turn = searches.entry(repository.clone());
         Arc::clone(turn.or_insert_with(|| Arc::new(Semaphore::new(1))))
+    }
+
+    /// How a commit stands to one that is held; see [`Mirror::descent`].
+    pub async fn descent(
+        &self,
+        repository: &Name,
+        url: &str,
+        commit: GitId,
+        held: GitId,
+    ) -> Result<descent::Descent, ContentFailed> {
+        let mirror = self.mirror(repository, url)?;
+        self.job(move |_| Ok(mirror.descent(commit, held)?)).await
     }
 
     /// Writes a pack of a commit and its files; see [`Mirror::write_pack`].

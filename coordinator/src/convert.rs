@@ -5,6 +5,7 @@
 
 mod command_in;
 mod command_out;
+mod rollout;
 
 use millwright_coordinator_domain::{
     State,

@@ -2,17 +2,18 @@
 //! state again and again, takes no hint of what changed, and its commands carry what it saw: so a
 //! leader change loses nothing and does nothing twice.
 
+mod plan;
 pub mod releases;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use millwright_coordinator_domain::{
     State,
-    command::{Body, Outcome, PlanMember, StartRollout},
-    rollout::{PlanRequest, decide, wanted},
+    command::{Body, Outcome},
+    rollout::{Refused, decide, wanted},
 };
 
-use crate::{edge, node::Shared, question};
+use crate::{edge, node::Shared};
 
 /// So that passing time is noticed without an event.
 const TICK: Duration = Duration::from_secs(1);
@@ -48,7 +49,7 @@ pub async fn run(shared: Shared) {
 }
 
 async fn round(shared: &Shared, state: &State, memory: &mut Memory) {
-    for body in decide(state) {
+    for body in decide(state, edge::now()) {
         propose(shared, body).await;
     }
     for node in dead_nodes(shared, state) {
@@ -60,8 +61,15 @@ async fn round(shared: &Shared, state: &State, memory: &mut Memory) {
         return;
     }
     let mut complete = true;
-    for request in wanted(state) {
-        complete &= plan(shared, state, request).await;
+    for wish in wanted(state) {
+        complete &= match wish {
+            Ok(request) => plan::start(shared, state, request).await,
+            Err(Refused { fleet, fault }) => {
+                let why = fault.map(|fault| fault.to_string()).unwrap_or_default();
+                plan::refuse(shared, state, &fleet, why).await;
+                true
+            }
+        };
     }
     memory.retry_at = (!complete).then(|| tokio::time::Instant::now() + 2 * TICK);
     if complete {
@@ -69,60 +77,14 @@ async fn round(shared: &Shared, state: &State, memory: &mut Memory) {
     }
 }
 
-/// Renders a wanted rollout and proposes it; `false` when it must be tried again.
-async fn plan(shared: &Shared, state: &State, request: PlanRequest) -> bool {
-    let plan_hash = request.hash();
-    let mut rendered = BTreeMap::new();
-    let mut members = Vec::with_capacity(request.members.len());
-    for member in request.members {
-        let spec = match member.render {
-            Ok(spec) => spec,
-            Err(error) => {
-                tracing::warn!(fleet = %request.fleet, gateway = %member.gateway, %error, "cannot plan");
-                return false;
-            }
-        };
-        let key = serde_json::to_string(&spec).unwrap_or_default();
-        let manifest = match rendered.get(&key) {
-            Some(known) => std::sync::Arc::clone(known),
-            None => match crate::source::ensure(shared, state, &spec).await {
-                Ok(manifest) => {
-                    rendered.insert(key, std::sync::Arc::clone(&manifest));
-                    manifest
-                }
-                Err(status) => {
-                    let message = status.message();
-                    tracing::warn!(fleet = %request.fleet, gateway = %member.gateway, message, "cannot render");
-                    return false;
-                }
-            },
-        };
-        let question = question::of(shared, state, &member.gateway, &spec, &manifest).await;
-        members.push(PlanMember {
-            question,
-            gateway: member.gateway,
-            manifest: manifest.digest(),
-            render: spec,
-            stage: member.stage,
-            roots: manifest.roots().to_vec(),
-        });
-    }
-    let start = StartRollout {
-        fleet: request.fleet,
-        repository: request.repository,
-        commit: request.commit,
-        reference: request.reference,
-        stages: request.stages,
-        members,
-        plan_hash,
-        seen: request.seen,
-    };
-    tracing::info!(fleet = %start.fleet, commit = %start.commit.short(), members = start.members.len(), "starting a rollout");
-    propose(shared, Body::StartRollout(start)).await
+async fn propose(shared: &Shared, body: Body) -> bool {
+    propose_because(shared, body, String::new()).await
 }
 
-async fn propose(shared: &Shared, body: Body) -> bool {
-    match shared.consensus.propose(&edge::command(shared, body)).await {
+async fn propose_because(shared: &Shared, body: Body, reason: String) -> bool {
+    let command =
+        millwright_coordinator_domain::command::Command { reason, ..edge::command(shared, body) };
+    match shared.consensus.propose(&command).await {
         Ok(decided) => match decided.outcome.as_ref() {
             Outcome::Accepted(_) => true,
             Outcome::Rejected(rejection) => {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use millwright_coordinator_domain::{State, render::RenderSpec};
-use millwright_model::manifest::Manifest;
+use millwright_model::{digest::GitId, id::Name, manifest::Manifest};
 use millwright_proto::agent::FetchBatch;
 use tonic::Status;
 
 use crate::{
-    content::{ContentFailed, mirror::MirrorFailed},
+    content::{ContentFailed, descent::Descent, mirror::MirrorFailed},
     node::Shared,
     objects,
 };
@@ -29,6 +29,24 @@ pub async fn ensure(
     let got = objects::obtain(shared, state, &spec.repository, url, spec.commit).await;
     got.map_err(|error| failed(&error))?;
     shared.content.render(url, spec).await.map_err(|error| failed(&error))
+}
+
+/// How a commit stands to one that is held.
+pub async fn descent(
+    shared: &Shared,
+    state: &State,
+    repository: &Name,
+    commit: GitId,
+    held: GitId,
+) -> Result<Descent, Status> {
+    let stored = state.repositories().get(repository).ok_or_else(|| {
+        Status::not_found(format!("repository {repository} does not exist any more"))
+    })?;
+    let url = &stored.resource.spec.url;
+    let got = objects::obtain(shared, state, repository, url, commit).await;
+    got.map_err(|error| failed(&error))?;
+    let found = shared.content.descent(repository, url, commit, held).await;
+    found.map_err(|error| failed(&error))
 }
 
 /// A batch or its error for the wire.

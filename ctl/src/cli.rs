@@ -9,8 +9,8 @@ use clap_complete::engine::ArgValueCandidates;
 use crate::{
     command::{
         agent, apply, cluster, completion, config, context, delete, describe, diff, explain,
-        gateway, get, history, lint, login, man, render, rollout, schema, snapshot, status, token,
-        version,
+        gateway, get, history, hold, lint, login, man, render, rollout, schema, snapshot, status,
+        token, version, why,
     },
     complete,
     output::Output,
@@ -45,6 +45,7 @@ const EXAMPLES: &str = "Examples:
   millctl describe gateway line1         everything about one gateway
   millctl diff line1                     what line1 runs, and what it would get
   millctl rollout watch                  follow the newest rollout to its end
+  millctl why gateway line1              what it waits for, and what clears that
   millctl gateway rollback line1         back to before the last change
   millctl token create agent line1       a join token for the agent of line1
 
@@ -110,9 +111,14 @@ pub enum Command {
     Apply(apply::Args),
     /// Delete one resource.
     Delete(delete::Args),
-    /// Rollouts: list, status, watch.
+    /// Rollouts: list, status, watch, and what a person decides about one.
     #[command(subcommand, alias = "rollouts", after_help = rollout::EXAMPLES)]
     Rollout(rollout::Command),
+    /// Why a gateway or a rollout does not go on, and what clears that.
+    Why(why::Args),
+    /// Commits that no gateway may get: list, create, lift.
+    #[command(subcommand, alias = "holds", after_help = hold::EXAMPLES)]
+    Hold(hold::Command),
     /// The exact files that a gateway gets.
     Render(render::Args),
     /// What differs between the files of two refs, or of two gateways.

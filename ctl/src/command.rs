@@ -13,6 +13,7 @@ pub mod explain;
 pub mod gateway;
 pub mod get;
 pub mod history;
+pub mod hold;
 pub mod lint;
 pub mod login;
 pub mod man;
@@ -23,6 +24,7 @@ pub mod snapshot;
 pub mod status;
 pub mod token;
 pub mod version;
+pub mod why;
 
 use std::path::PathBuf;
 
@@ -72,6 +74,8 @@ pub async fn run(cli: Cli, origins: Origins) -> Result<()> {
         Command::Apply(args) => apply::run(global, args).await,
         Command::Delete(args) => delete::run(global, args).await,
         Command::Rollout(command) => rollout::run(global, command).await,
+        Command::Why(args) => why::run(global, args).await,
+        Command::Hold(command) => hold::run(global, command).await,
         Command::Render(args) => render::run(global, args).await,
         Command::Diff(args) => diff::run(global, args).await,
         Command::Lint(args) => lint::run(global, args),

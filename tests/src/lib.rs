@@ -1,1 +1,6 @@
-//! Tests of the whole: real processes, and rules about the code itself. The crate has no code.
+//! Tests of the whole: real processes, rules about the code itself, and fleets in memory, which are the
+//! pure coordinator with made-up agents, clocks and networks.
+
+pub mod script;
+pub mod sim;
+pub mod world;

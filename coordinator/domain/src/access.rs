@@ -16,6 +16,8 @@ pub enum Deed {
     Reveal,
     /// Change resources.
     Write,
+    /// Approve a stage of a rollout, or deny it.
+    Approve,
     /// Make identities and give credentials: tokens, bans, operators, secrets.
     Admit,
 }
@@ -39,6 +41,7 @@ pub fn may(state: &State, operator: &Name, deed: Deed) -> Result<(), String> {
     let needed = match deed {
         Deed::Read => Role::Viewer,
         Deed::Reveal | Deed::Write => Role::Operator,
+        Deed::Approve => Role::Approver,
         Deed::Admit => Role::Admin,
     };
     if role >= needed {

@@ -2,6 +2,7 @@
 //! on every node; a bad command is a `Rejection`, never a panic.
 
 mod gateway;
+mod hold;
 mod identity;
 mod presence;
 mod report;
@@ -83,7 +84,12 @@ impl State {
                 self.release_failed(scene, &repository, message)
             }
             Body::StartRollout(start) => self.start_rollout(scene, start),
+            Body::PlanRefused { fleet, message } => self.plan_refused(scene, &fleet, message),
             Body::AdvanceRollout(advance) => self.advance_rollout(scene, advance),
+            Body::ActOnRollout { rollout, action } => self.act_on_rollout(scene, &rollout, action),
+            Body::HoldCommit { repository, commit, lift } => {
+                self.hold_commit(scene, repository, commit, lift)
+            }
             Body::RecordReports { reports } => self.record_reports(scene, reports),
             Body::RecordPresence { node, full, connected, lost } => {
                 Ok(self.record_presence(scene, node, full, connected, &lost))

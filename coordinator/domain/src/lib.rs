@@ -11,5 +11,6 @@ pub mod render;
 pub mod rollout;
 pub mod state;
 pub mod view;
+pub mod why;
 
 pub use self::state::{State, Touched};

@@ -105,10 +105,19 @@ pub fn running(state: &State, gateway: &GatewayName) -> Result<Option<Running>, 
         return Ok(None);
     };
     let same = desired.generation == applied.generation;
+    let mut commit = applied.commit.unwrap_or(desired.render.commit);
     if let (true, DesiredOrigin::Snapshot { id, .. }) = (same, &desired.origin) {
-        return Err(NoSpec::Snapshot(gateway.clone(), id.clone()));
+        // Mostly a snapshot has what an earlier commit gave: then that tells its files.
+        let history = state.status.get(gateway).map(|status| &status.history);
+        let earlier = history.and_then(|history| {
+            history.iter().rev().find(|one| {
+                one.generation != applied.generation && one.manifest == applied.manifest
+            })
+        });
+        commit = earlier
+            .and_then(|earlier| earlier.commit)
+            .ok_or_else(|| NoSpec::Snapshot(gateway.clone(), id.clone()))?;
     }
-    let commit = applied.commit.unwrap_or(desired.render.commit);
     let mut candidates = vec![RenderSpec { commit, ..desired.render.clone() }];
     let reference = match applied.reference.as_str() {
         "" => &desired.reference,

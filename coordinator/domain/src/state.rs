@@ -3,6 +3,7 @@
 mod gateway;
 mod record;
 mod ring;
+mod rollout;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,9 +24,10 @@ pub use self::{
         Attempt, AttemptResult, BackupStatus, Confirmation, Connection, Desired, DesiredOrigin,
         GatewayStatus, InstructionAnswer, InstructionRecord, Pause,
     },
-    record::{
-        Cluster, Event, KeyRecord, MemberState, Release, Rollout, RolloutMember, RolloutPhase,
-        Standing, Stored, Token, TokenSpent,
+    record::{Cluster, Event, KeyRecord, Release, Standing, Stored, Token, TokenSpent},
+    rollout::{
+        Before, Good, Hold, MemberState, Rollout, RolloutMember, RolloutPhase, Said, StageProgress,
+        Stop,
     },
 };
 use crate::command::{NodeRecord, Outcome};
@@ -96,6 +98,12 @@ pub struct State {
     pub(crate) rollouts: Map<RolloutId, Arc<Rollout>>,
     /// The newest rollout of each fleet.
     pub(crate) newest: Map<Name, RolloutId>,
+    /// Why fleets cannot be planned.
+    #[serde(default)]
+    pub(crate) plan_faults: Map<Name, String>,
+    /// Commits that no plan may bring to gateways, by repository and commit.
+    #[serde(default)]
+    pub(crate) holds: Map<String, Hold>,
     pub(crate) desired: Map<GatewayName, Arc<Desired>>,
     pub(crate) status: Map<GatewayName, Arc<GatewayStatus>>,
     pub(crate) events: Ring<Arc<Event>>,
@@ -179,6 +187,16 @@ impl State {
         self.releases.get(repository).map(Arc::as_ref)
     }
 
+    /// Why a fleet cannot be planned.
+    pub fn plan_fault(&self, fleet: &Name) -> Option<&str> {
+        self.plan_faults.get(fleet).map(String::as_str)
+    }
+
+    /// Rollouts by id.
+    pub fn rollouts(&self) -> &BTreeMap<RolloutId, Arc<Rollout>> {
+        &self.rollouts
+    }
+
     /// What a gateway shall have.
     pub fn assignment(&self, gateway: &GatewayName) -> Option<&Arc<Desired>> {
         self.desired.get(gateway)
@@ -187,6 +205,22 @@ impl State {
     /// What the agents of a gateway say.
     pub fn gateway_status(&self, gateway: &GatewayName) -> Option<&GatewayStatus> {
         self.status.get(gateway).map(Arc::as_ref)
+    }
+
+    /// Names of all gateways.
+    pub fn gateways_named(&self) -> impl Iterator<Item = &GatewayName> {
+        self.gateways.keys()
+    }
+
+    /// Labels of a gateway.
+    pub fn labels_of(&self, gateway: &GatewayName) -> millwright_model::resource::Strings {
+        let stored = self.gateways.get(gateway);
+        stored.map(|stored| stored.resource.metadata.labels.clone()).unwrap_or_default()
+    }
+
+    /// Windows of a fleet.
+    pub fn windows_of(&self, fleet: &Name) -> Option<&[millwright_model::window::Window]> {
+        self.fleets.get(fleet).map(|stored| &stored.resource.spec.windows[..])
     }
 
     /// Number of gateways.

@@ -22,6 +22,7 @@ mod apply;
 mod diff;
 mod gateway;
 mod render;
+mod rollout;
 mod side;
 
 use super::{auth, status};
@@ -274,6 +275,31 @@ impl ControlService for ControlApi {
         let body = Body::ActOnGateway { gateway, action };
         let decided = self.propose(actor, reason, body).await?;
         Ok(Response::new(wire::ActOnGatewayResponse { index: decided.index }))
+    }
+
+    async fn act_on_rollout(
+        &self,
+        request: Request<wire::ActOnRolloutRequest>,
+    ) -> Reply<wire::ActOnRolloutResponse> {
+        rollout::act(self, request).await
+    }
+
+    async fn why(&self, request: Request<wire::WhyRequest>) -> Reply<wire::WhyResponse> {
+        rollout::why(self, request).await
+    }
+
+    async fn hold_commit(
+        &self,
+        request: Request<wire::HoldCommitRequest>,
+    ) -> Reply<wire::HoldCommitResponse> {
+        rollout::hold(self, request).await
+    }
+
+    async fn list_holds(
+        &self,
+        request: Request<wire::ListHoldsRequest>,
+    ) -> Reply<wire::ListHoldsResponse> {
+        rollout::holds(self, request).await
     }
 
     async fn instruct(

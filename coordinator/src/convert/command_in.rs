@@ -1,16 +1,16 @@
 //! Commands from protobuf.
 
 use millwright_coordinator_domain::command::{
-    AdvanceRollout, AgentRef, Body, Bootstrap, Command, CreateToken, Finish, GatewayAction,
-    Instruct, NodeRecord, PlanMember, PlanStage, ResolveRelease, StartRollout, TokenRole, UseToken,
+    AgentRef, Body, Bootstrap, Command, CreateToken, GatewayAction, Instruct, NodeRecord,
+    ResolveRelease, TokenRole, UseToken,
 };
 use millwright_model::{
     digest::Digest, facts::GatewayFacts, generation::Epoch, id::RequestId, instruction::Answer,
-    path::ManagedPath, report::Report, resource::Resource, time::Timestamp,
+    report::Report, resource::Resource, time::Timestamp,
 };
 use millwright_proto::log::{self, command::Body as Wire};
 
-use super::{InvalidBytes, invalid};
+use super::{InvalidBytes, invalid, rollout};
 
 fn bad(why: impl ToString) -> InvalidBytes {
     invalid("a command", why)
@@ -59,8 +59,17 @@ fn body_in(body: Wire) -> Result<Body, InvalidBytes> {
         Wire::ReleaseFailed(log::ReleaseFailed { repository, message }) => {
             Body::ReleaseFailed { repository: repository.parse().map_err(bad)?, message }
         }
-        Wire::StartRollout(start) => Body::StartRollout(start_in(start)?),
-        Wire::AdvanceRollout(advance) => Body::AdvanceRollout(advance_in(advance)?),
+        Wire::StartRollout(start) => Body::StartRollout(rollout::start_in(start)?),
+        Wire::PlanRefused(log::PlanRefused { fleet, message }) => {
+            Body::PlanRefused { fleet: fleet.parse().map_err(bad)?, message }
+        }
+        Wire::AdvanceRollout(advance) => Body::AdvanceRollout(rollout::advance_in(advance)?),
+        Wire::ActOnRollout(act) => rollout::act_in(act)?,
+        Wire::HoldCommit(log::HoldCommit { repository, commit, lift }) => Body::HoldCommit {
+            repository: repository.parse().map_err(bad)?,
+            commit: commit.parse().map_err(bad)?,
+            lift,
+        },
         Wire::RecordReports(log::RecordReports { reports }) => Body::RecordReports {
             reports: reports
                 .into_iter()
@@ -161,70 +170,6 @@ fn release_in(release: log::ResolveRelease) -> Result<ResolveRelease, InvalidByt
     })
 }
 
-fn start_in(start: log::StartRollout) -> Result<StartRollout, InvalidBytes> {
-    let log::StartRollout {
-        rollout: _,
-        fleet,
-        repository,
-        commit,
-        reference,
-        stages,
-        members,
-        plan_hash,
-        fleet_version,
-        supersedes: _,
-    } = start;
-    Ok(StartRollout {
-        fleet: fleet.parse().map_err(bad)?,
-        repository: repository.parse().map_err(bad)?,
-        commit: commit.parse().map_err(bad)?,
-        reference,
-        stages: stages
-            .into_iter()
-            .map(|log::PlanStage { name, max_concurrent }| PlanStage { name, max_concurrent })
-            .collect(),
-        members: members.into_iter().map(member_in).collect::<Result<_, _>>()?,
-        plan_hash: Digest::from_slice(&plan_hash).map_err(bad)?,
-        seen: fleet_version,
-    })
-}
-
-fn member_in(member: log::PlanMember) -> Result<PlanMember, InvalidBytes> {
-    let log::PlanMember {
-        gateway,
-        manifest,
-        render_json,
-        stage,
-        files: _,
-        bytes: _,
-        roots,
-        question,
-    } = member;
-    Ok(PlanMember {
-        gateway: gateway.parse().map_err(bad)?,
-        manifest: Digest::from_slice(&manifest).map_err(bad)?,
-        render: serde_json::from_slice(&render_json).map_err(bad)?,
-        stage,
-        roots: roots_in(&roots)?,
-        question,
-    })
-}
-
-fn advance_in(advance: log::AdvanceRollout) -> Result<AdvanceRollout, InvalidBytes> {
-    let log::AdvanceRollout { rollout, seen, assign, finish, message: _ } = advance;
-    Ok(AdvanceRollout {
-        rollout: rollout.parse().map_err(bad)?,
-        seen,
-        assign: assign.iter().map(|g| g.parse().map_err(bad)).collect::<Result<_, _>>()?,
-        finish: match finish.as_str() {
-            "" => None,
-            "completed" => Some(Finish::Completed),
-            "failed" => Some(Finish::Failed),
-            other => return Err(bad(format!("unknown end of a rollout {other:?}"))),
-        },
-    })
-}
-
 fn act_in(act: log::ActOnGateway) -> Result<Body, InvalidBytes> {
     let log::ActOnGateway { gateway, action, snapshot, project, manifest, render_json, roots } =
         act;
@@ -243,15 +188,11 @@ fn act_in(act: log::ActOnGateway) -> Result<Body, InvalidBytes> {
         "rollback" => GatewayAction::RollbackToCommit {
             manifest: Digest::from_slice(&manifest).map_err(bad)?,
             render: Box::new(serde_json::from_slice(&render_json).map_err(bad)?),
-            roots: roots_in(&roots)?,
+            roots: rollout::roots_in(&roots)?,
         },
         other => return Err(bad(format!("unknown action {other:?}"))),
     };
     Ok(Body::ActOnGateway { gateway: gateway.parse().map_err(bad)?, action })
-}
-
-fn roots_in(roots: &[String]) -> Result<Vec<ManagedPath>, InvalidBytes> {
-    roots.iter().map(|root| ManagedPath::parse(root).map_err(bad)).collect()
 }
 
 fn answer_in(answer: log::InstructionAnswer) -> Result<Answer, InvalidBytes> {

@@ -1,11 +1,13 @@
 //! Commands to protobuf.
 
 use millwright_coordinator_domain::command::{
-    AdvanceRollout, AgentRef, Body, Bootstrap, Command, CreateToken, Finish, GatewayAction,
-    Instruct, NodeRecord, PlanMember, ResolveRelease, StartRollout, UseToken,
+    AgentRef, Body, Bootstrap, Command, CreateToken, GatewayAction, Instruct, NodeRecord,
+    ResolveRelease, UseToken,
 };
 use millwright_model::instruction::Answer;
 use millwright_proto::log::{self, command::Body as Wire};
+
+use super::rollout;
 
 /// A command as it is stored.
 pub fn command_to_wire(command: &Command) -> log::Command {
@@ -49,8 +51,20 @@ fn body_out(body: &Body) -> Wire {
             repository: repository.to_string(),
             message: message.clone(),
         }),
-        Body::StartRollout(start) => Wire::StartRollout(start_out(start)),
-        Body::AdvanceRollout(advance) => Wire::AdvanceRollout(advance_out(advance)),
+        Body::StartRollout(start) => Wire::StartRollout(rollout::start_out(start)),
+        Body::AdvanceRollout(advance) => Wire::AdvanceRollout(rollout::advance_out(advance)),
+        Body::PlanRefused { fleet, message } => Wire::PlanRefused(log::PlanRefused {
+            fleet: fleet.to_string(),
+            message: message.clone(),
+        }),
+        Body::ActOnRollout { rollout, action } => {
+            Wire::ActOnRollout(rollout::act_out(rollout, action))
+        }
+        Body::HoldCommit { repository, commit, lift } => Wire::HoldCommit(log::HoldCommit {
+            repository: repository.to_string(),
+            commit: commit.to_string(),
+            lift: *lift,
+        }),
         Body::RecordReports { reports } => Wire::RecordReports(log::RecordReports {
             reports: reports.iter().cloned().map(Into::into).collect(),
         }),
@@ -142,59 +156,6 @@ fn release_out(release: &ResolveRelease) -> log::ResolveRelease {
         author: author.clone(),
         subject: subject.clone(),
         committed_at_ms: committed_at.0,
-    }
-}
-
-fn start_out(start: &StartRollout) -> log::StartRollout {
-    let StartRollout { fleet, repository, commit, reference, stages, members, plan_hash, seen } =
-        start;
-    log::StartRollout {
-        rollout: String::new(),
-        fleet: fleet.to_string(),
-        repository: repository.to_string(),
-        commit: commit.to_string(),
-        reference: reference.clone(),
-        stages: stages
-            .iter()
-            .map(|stage| log::PlanStage {
-                name: stage.name.clone(),
-                max_concurrent: stage.max_concurrent,
-            })
-            .collect(),
-        members: members.iter().map(member_out).collect(),
-        plan_hash: plan_hash.0.to_vec(),
-        fleet_version: *seen,
-        supersedes: String::new(),
-    }
-}
-
-fn member_out(member: &PlanMember) -> log::PlanMember {
-    let PlanMember { gateway, manifest, render, stage, roots, question } = member;
-    log::PlanMember {
-        gateway: gateway.to_string(),
-        manifest: manifest.0.to_vec(),
-        render_json: serde_json::to_vec(render).expect("a render spec has text keys only"),
-        stage: *stage,
-        files: 0,
-        bytes: 0,
-        roots: roots.iter().map(ToString::to_string).collect(),
-        question: question.clone(),
-    }
-}
-
-fn advance_out(advance: &AdvanceRollout) -> log::AdvanceRollout {
-    let AdvanceRollout { rollout, seen, assign, finish } = advance;
-    let finish = match finish {
-        None => "",
-        Some(Finish::Completed) => "completed",
-        Some(Finish::Failed) => "failed",
-    };
-    log::AdvanceRollout {
-        rollout: rollout.to_string(),
-        seen: *seen,
-        assign: assign.iter().map(ToString::to_string).collect(),
-        finish: finish.to_owned(),
-        message: String::new(),
     }
 }
 

@@ -177,9 +177,10 @@ impl Board {
         for value in newest.into_values() {
             let id = text(value, "/metadata/name");
             match phase(value).as_str() {
-                "Completed" => {}
-                "Failed" => {
-                    let message = format!("rollout {id} failed: {}", self.line(&id));
+                "Completed" | "CompletedWithDeferred" => {}
+                word @ ("Failed" | "Aborted") => {
+                    let word = word.to_lowercase();
+                    let message = format!("rollout {id} {word}: {}", self.line(&id));
                     failed = failed
                         .or(Some(Error::new(Kind::OperationFailed, message).hint(format!(
                         "millctl rollout status {id} shows where; the next commit starts a new one"
@@ -206,7 +207,7 @@ impl Board {
     pub fn running(&self) -> Option<String> {
         self.shown()
             .into_iter()
-            .find(|value| phase(value) == "Running")
+            .find(|value| matches!(phase(value).as_str(), "Running" | "RollingBack"))
             .map(|value| text(value, "/metadata/name"))
     }
 

@@ -72,8 +72,17 @@ impl Style {
 /// The tone of a state word, wherever it comes from.
 pub fn tone_of(word: &str) -> Tone {
     match word {
-        "InSync" | "Completed" | "Resolved" | "applied" | "connected" | "leader" | "done"
-        | "created" | "used" | "added" => Tone::Good,
+        "InSync"
+        | "Completed"
+        | "CompletedWithDeferred"
+        | "Resolved"
+        | "applied"
+        | "connected"
+        | "leader"
+        | "done"
+        | "created"
+        | "used"
+        | "added" => Tone::Good,
         "Syncing" | "Running" | "assigned" | "open" | "follower" | "configured" => Tone::Busy,
         "Pending" | "Waiting" | "Paused" | "Unassigned" | "Unknown" | "learner" | "candidate"
         | "Superseded" | "Drifted" | "modified" | "deleted" => Tone::Waiting,

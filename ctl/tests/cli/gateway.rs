@@ -49,6 +49,19 @@ async fn given(result: Option<&str>) -> Fake {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_holds_something_is_said_with_what_clears_it() {
+    let fake = Fake::start(canned::company()).await;
+    for columns in ["80", "160"] {
+        let ran = fake.run_in(&["why", "gateway", "line1"], &[("COLUMNS", columns)]).await;
+        assert_snapshot!("why-gateway", told(&ran));
+    }
+    let free = fake.run(&["why", "gateway", "line2"]).await;
+    assert_eq!((free.code, free.out.as_str()), (0, "nothing holds gateway line2\n"));
+    let holds = fake.run_in(&["hold", "list"], &[("COLUMNS", "80")]).await;
+    assert_snapshot!("hold-list", told(&holds));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_action_waits_for_the_end_of_its_attempt() {
     for action in ["sync", "retry"] {
         let fake = given(Some("applied")).await;

@@ -3,6 +3,7 @@
 //!
 //! No I/O, clock or randomness: those are inputs.
 
+pub mod amount;
 pub mod assignment;
 pub mod digest;
 pub mod facts;

@@ -1,6 +1,7 @@
 //! The resource kinds: what people write, strictly checked. Status is not here: it is what the
 //! cluster says, and travels as JSON beside the spec.
 
+mod fleet;
 mod kind;
 mod parse;
 mod profile;
@@ -13,6 +14,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    fleet::{
+        Approval, DependencyFailure, FleetSpec, Offline, OfflinePolicy, OnExpire, OnFailure,
+        RolloutPolicy, Stage, StopWhen, Trigger,
+    },
     kind::{Kind, UnknownKind},
     parse::{InvalidResource, SourceError, parse_documents},
     profile::{
@@ -24,7 +29,6 @@ pub use self::{
 };
 use crate::{
     id::{GatewayName, Name},
-    selector::Selector,
     time::Span,
 };
 
@@ -150,47 +154,13 @@ pub struct GatewaySpec {
     /// Values for `{{.Vars.key}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vars: Strings,
+    /// Gateways that must have their new files before this one gets its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub depends_on: Vec<GatewayName>,
     /// Nothing is assigned while true.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
-}
-
-/// Spec of a [`Fleet`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct FleetSpec {
-    /// Which gateways belong to it, by label. Empty selects all.
-    #[serde(default)]
-    pub selector: Selector,
-    /// Values for `{{.Vars.key}}` of all its gateways; a profile's and a gateway's own are stronger.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub vars: Strings,
-    /// Which repository they follow.
-    pub repository: Name,
-    /// In this order; a gateway takes the first stage that selects it. None is one stage for all,
-    /// one gateway at a time.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 31))]
-    pub stages: Vec<Stage>,
-}
-
-/// One stage of a rollout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Stage {
-    /// Unique in the fleet.
-    pub name: Name,
-    /// Which gateways, by label. Empty selects all that no earlier stage took.
-    #[serde(default)]
-    pub select: Selector,
-    /// How many at a time. Default 1.
-    #[serde(default = "one")]
-    #[schemars(range(min = 1))]
-    pub max_concurrent: u32,
-}
-
-fn one() -> u32 {
-    1
 }
 
 /// Spec of an [`Operator`].

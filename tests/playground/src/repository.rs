@@ -20,7 +20,8 @@ use crate::process::run;
 pub struct Repository {
     /// The bare repository.
     pub bare: PathBuf,
-    work: PathBuf,
+    /// A work tree of it.
+    pub work: PathBuf,
 }
 
 async fn git(dir: &Path, args: &[&str]) -> anyhow::Result<String> {

@@ -20,5 +20,6 @@ mod real_projects;
 mod remote;
 mod rendered_scan;
 mod rendering;
+mod rollouts;
 mod rotation;
 mod safe_apply;

@@ -15,7 +15,10 @@ use crate::{
     State,
     command::{Accepted, GatewayAction, Instruct, Rejection},
     rollout::{asked, newest_of},
-    state::{Confirmation, DesiredOrigin, InstructionAnswer, InstructionRecord, Pause},
+    state::{
+        Confirmation, DesiredOrigin, InstructionAnswer, InstructionRecord, MemberState, Pause,
+        RolloutPhase,
+    },
 };
 
 impl State {
@@ -144,7 +147,8 @@ impl State {
         gateway: &GatewayName,
         generation: millwright_model::generation::Generation,
     ) {
-        use crate::state::MemberState;
+        let now = self.now;
+        let is_newest = self.newest.values().any(|newest| newest == id);
         let Some(rollout) = Arc::make_mut(&mut self.rollouts).get_mut(id) else { return };
         let failed = rollout.members.get(gateway).is_some_and(|member| {
             matches!(&member.state, MemberState::Failed { generation: at, .. } if *at == generation)
@@ -154,12 +158,18 @@ impl State {
         }
         let rollout = Arc::make_mut(rollout);
         rollout.revision += 1;
-        if let Some(member) = rollout.members.get_mut(gateway) {
-            Arc::make_mut(member).state = MemberState::Assigned { generation };
-        }
-        if rollout.phase == crate::state::RolloutPhase::Failed {
-            rollout.phase = crate::state::RolloutPhase::Running;
+        rollout.moved_at = now;
+        // On the way back it is the way back that is tried again.
+        let next = match rollout.back {
+            true => MemberState::Reverting { generation },
+            false => MemberState::Assigned { generation },
+        };
+        rollout.set(gateway, next, now);
+        // One that a newer one has followed stays as it ended.
+        if rollout.phase == RolloutPhase::Failed && !rollout.back && is_newest {
+            rollout.phase = RolloutPhase::Running;
             rollout.finished_at = None;
+            rollout.stop = None;
         }
     }
 

@@ -17,7 +17,10 @@ use super::{Judged, Scene};
 use crate::{
     State,
     command::Accepted,
-    state::{Attempt, AttemptResult, BackupStatus, DesiredOrigin, InstructionRecord, MemberState},
+    state::{
+        Attempt, AttemptResult, BackupStatus, Before, DesiredOrigin, Good, InstructionRecord,
+        MemberState, Rollout, RolloutMember,
+    },
 };
 
 /// How long the master may take to carry a resync out.
@@ -40,6 +43,7 @@ impl State {
         let gateway = report.gateway.clone();
         let Some(attempt) = self.attempt_of(report) else { return };
         let keep = self.history_limit(&gateway);
+        let good = self.good(&gateway, &attempt);
         let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
         // The agent sends until it is acknowledged: the same report may come twice.
         let number = |one: &Attempt| (one.generation, one.attempt, one.repair);
@@ -54,6 +58,7 @@ impl State {
         }
         if attempt.manifest.is_some() {
             status.applied = Some(attempt.clone());
+            status.good = good;
             // The backup may begin to look.
             scene.touched.gateways.insert(gateway.clone());
         }
@@ -101,6 +106,22 @@ impl State {
         })
     }
 
+    /// How the files of an attempt are made: known for those that a coordinator has made itself.
+    fn good(&self, gateway: &GatewayName, attempt: &Attempt) -> Option<Arc<Good>> {
+        let desired = self.desired.get(gateway)?;
+        let ours = desired.generation == attempt.generation
+            && attempt.manifest == Some(desired.manifest)
+            && !matches!(desired.origin, DesiredOrigin::Snapshot { .. });
+        ours.then(|| {
+            Arc::new(Good {
+                manifest: desired.manifest,
+                render: desired.render.clone(),
+                roots: desired.roots.clone(),
+                reference: desired.reference.clone(),
+            })
+        })
+    }
+
     fn history_limit(&self, gateway: &GatewayName) -> usize {
         let profile = self.gateways.get(gateway).map(|g| &g.resource.spec.profile);
         let profile = profile.and_then(|name| self.profiles.get(name));
@@ -116,31 +137,24 @@ impl State {
         message: String,
     ) {
         let Some(desired) = self.desired.get(gateway) else { return };
-        // What a person asked for moves no rollout, nor does a try that another one has replaced.
-        if desired.origin != DesiredOrigin::Rollout || attempt.attempt != desired.attempt {
+        // A try that another one has replaced moves nothing.
+        if attempt.attempt != desired.attempt || attempt.generation != desired.generation {
             return;
         }
-        let id = desired.rollout.clone();
+        let (id, now) = (desired.rollout.clone(), self.now);
         let rollouts = Arc::make_mut(&mut self.rollouts);
         let Some(rollout) = rollouts.get_mut(&id) else { return };
-        let generation = attempt.generation;
-        let evidence = rollout
-            .members
-            .get(gateway)
-            .is_some_and(|member| member.state == MemberState::Assigned { generation });
-        if !evidence {
-            return;
-        }
+        let Some(member) = rollout.members.get(gateway) else { return };
+        // Evidence is of the member's own generation, whatever the phase: a gateway that was away says
+        // what became of it when the rollout has long ended.
+        let Some(next) = moved(member, attempt, message) else { return };
         let rollout = Arc::make_mut(rollout);
         rollout.revision += 1;
-        if let Some(member) = rollout.members.get_mut(gateway) {
-            let member = Arc::make_mut(member);
-            member.state = if attempt.manifest == Some(member.manifest) {
-                MemberState::Applied { generation }
-            } else {
-                MemberState::Failed { generation, message }
-            };
+        if matches!(next, MemberState::Applied { .. } | MemberState::Reverted { .. }) {
+            rollout.moved_at = now;
         }
+        rollout.set(gateway, next, now);
+        keep_snapshot(rollout, gateway, attempt);
         let line = crate::view::rollout_line(rollout);
         self.say(scene.index, Kind::Rollout, id.as_str(), "put", line);
     }
@@ -204,6 +218,70 @@ impl State {
     fn is_masters(&self, gateway: &GatewayName, manifest: Digest) -> bool {
         let applied = self.status.get(gateway).and_then(|status| status.applied.as_ref());
         applied.is_some_and(|attempt| attempt.manifest == Some(manifest))
+    }
+}
+
+/// Where a member stands after an attempt of its generation; `None` when it is no news of it.
+fn moved(member: &RolloutMember, attempt: &Attempt, message: String) -> Option<MemberState> {
+    let generation = attempt.generation;
+    match &member.state {
+        MemberState::Assigned { generation: at } if *at == generation => {
+            Some(match attempt.manifest == Some(member.manifest) {
+                true => MemberState::Applied { generation },
+                false => MemberState::Failed { generation, message },
+            })
+        }
+        MemberState::Reverting { generation: at } if *at == generation => {
+            let is_back = match &member.before {
+                Some(Before::Files(good)) => attempt.manifest == Some(good.manifest),
+                Some(Before::Snapshot { .. }) => attempt.manifest.is_some(),
+                None => false,
+            };
+            Some(match is_back {
+                true => MemberState::Reverted { generation },
+                false => {
+                    let message = format!("rolling back: {message}");
+                    MemberState::Failed { generation, message }
+                }
+            })
+        }
+        // It was given up as too late, and comes in the end.
+        MemberState::Failed { generation: at, .. }
+            if *at == generation && attempt.manifest == Some(member.manifest) =>
+        {
+            Some(MemberState::Applied { generation })
+        }
+        MemberState::Pending
+        | MemberState::Assigned { .. }
+        | MemberState::Applied { .. }
+        | MemberState::Failed { .. }
+        | MemberState::Skipped { .. }
+        | MemberState::Deferred
+        | MemberState::Reverting { .. }
+        | MemberState::Reverted { .. } => None,
+    }
+}
+
+/// The agent has said which snapshot it took before the change: the way back leads there.
+fn keep_snapshot(rollout: &mut Rollout, gateway: &GatewayName, attempt: &Attempt) {
+    let Some(member) = rollout.members.get_mut(gateway) else { return };
+    match &member.state {
+        MemberState::Reverted { .. } | MemberState::Failed { .. } if member.revert => {
+            Arc::make_mut(member).revert = false;
+        }
+        MemberState::Applied { .. } | MemberState::Failed { .. } => {
+            let open = matches!(&member.before, Some(Before::Snapshot { id }) if id.is_empty());
+            if open && !attempt.snapshot.is_empty() {
+                let id = attempt.snapshot.clone();
+                Arc::make_mut(member).before = Some(Before::Snapshot { id });
+            }
+        }
+        MemberState::Pending
+        | MemberState::Assigned { .. }
+        | MemberState::Skipped { .. }
+        | MemberState::Deferred
+        | MemberState::Reverting { .. }
+        | MemberState::Reverted { .. } => {}
     }
 }
 

@@ -116,6 +116,13 @@ impl State {
     }
 
     fn check_gateway(&self, gateway: &Gateway) -> Result<(), Rejection> {
+        if let Some(on) = gateway.spec.depends_on.iter().find(|on| !self.gateways.contains_key(*on))
+        {
+            let name = &gateway.metadata.name;
+            return Err(not_found(format!(
+                "gateway {name} depends on gateway {on}, which does not exist"
+            )));
+        }
         if self.profiles.contains_key(&gateway.spec.profile) {
             return Ok(());
         }
@@ -146,6 +153,13 @@ impl State {
     }
 
     fn check_profile(&self, profile: &SyncProfile) -> Result<(), Rejection> {
+        if let Some(on) = profile.spec.depends_on.iter().find(|on| !self.profiles.contains_key(*on))
+        {
+            let name = &profile.metadata.name;
+            return Err(not_found(format!(
+                "profile {name} depends on profile {on}, which does not exist"
+            )));
+        }
         match secret_of(profile).filter(|secret| !self.secrets.contains_key(secret.as_str())) {
             None => Ok(()),
             Some(secret) => Err(not_found(format!(
@@ -185,6 +199,7 @@ impl State {
             }
             Kind::Fleet => {
                 Arc::make_mut(&mut trial.newest).remove(name);
+                Arc::make_mut(&mut trial.plan_faults).remove(name);
                 Arc::make_mut(&mut trial.fleets).remove(name).is_some()
             }
             Kind::Operator => Arc::make_mut(&mut trial.operators).remove(name).is_some(),

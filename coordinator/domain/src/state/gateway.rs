@@ -1,6 +1,9 @@
 //! The records of one gateway: what it shall have, what became of it, what its agents see.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use millwright_model::{
     assignment::Origin,
@@ -15,6 +18,7 @@ use millwright_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::Good;
 use crate::render::RenderSpec;
 
 /// What one gateway shall have.
@@ -50,6 +54,8 @@ pub enum DesiredOrigin {
     Rollout,
     /// Another commit, by a person's wish.
     Commit,
+    /// What the gateway had before a rollout that goes back.
+    Previous,
     /// A snapshot of the agent, by a person's wish.
     Snapshot {
         /// Which.
@@ -63,7 +69,9 @@ impl DesiredOrigin {
     /// As an agent is told.
     pub fn origin(&self) -> Origin {
         match self {
-            DesiredOrigin::Rollout | DesiredOrigin::Commit => Origin::Manifest,
+            DesiredOrigin::Rollout | DesiredOrigin::Commit | DesiredOrigin::Previous => {
+                Origin::Manifest
+            }
             DesiredOrigin::Snapshot { id, project } => {
                 Origin::Snapshot { id: id.clone(), project: project.clone() }
             }
@@ -253,6 +261,9 @@ pub struct GatewayStatus {
     pub facts: BTreeMap<String, GatewayFacts>,
     /// Last good attempt; comes only from a read-back.
     pub applied: Option<Attempt>,
+    /// The files of that attempt, when a coordinator can make them again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good: Option<Arc<Good>>,
     /// All attempts, oldest first.
     pub history: VecDeque<Attempt>,
     /// The backup's side, on a pair.

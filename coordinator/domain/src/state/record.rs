@@ -1,20 +1,13 @@
 //! The records that the state is made of.
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use millwright_model::{
-    digest::{Digest, GitId},
-    generation::Generation,
-    id::{ClusterId, GatewayName, Member, Name},
-    path::ManagedPath,
+    digest::GitId,
+    id::{ClusterId, Member},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    command::{Finish, PlanStage, TokenRole},
-    render::RenderSpec,
-};
+use crate::command::TokenRole;
 
 /// A resource and when it last changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,102 +99,6 @@ pub struct Release {
     pub resolved_at: Timestamp,
     /// Why the newest look failed; empty when it did not.
     pub error: String,
-}
-
-/// Where a member of a rollout stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MemberState {
-    /// Not yet.
-    Pending,
-    /// In flight.
-    Assigned {
-        /// Under this generation.
-        generation: Generation,
-    },
-    /// Done, with evidence of this generation.
-    Applied {
-        /// Which.
-        generation: Generation,
-    },
-    /// Not done.
-    Failed {
-        /// Under this generation.
-        generation: Generation,
-        /// Why.
-        message: String,
-    },
-    /// Left out.
-    Skipped {
-        /// Why.
-        reason: String,
-    },
-}
-
-/// A member of a rollout.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RolloutMember {
-    /// Stage index.
-    pub stage: u32,
-    /// Digest of its manifest.
-    pub manifest: Digest,
-    /// How it is made.
-    pub render: RenderSpec,
-    /// Managed roots.
-    pub roots: Vec<ManagedPath>,
-    /// Why a person must agree before it goes on; empty when nobody has to.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub question: String,
-    /// Where it stands.
-    pub state: MemberState,
-}
-
-/// Where a rollout stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RolloutPhase {
-    /// Going on.
-    Running,
-    /// Every member applied or skipped.
-    Completed,
-    /// A member failed.
-    Failed,
-    /// A newer one took its place.
-    Superseded,
-}
-
-impl From<Finish> for RolloutPhase {
-    fn from(finish: Finish) -> Self {
-        match finish {
-            Finish::Completed => RolloutPhase::Completed,
-            Finish::Failed => RolloutPhase::Failed,
-        }
-    }
-}
-
-/// One execution of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Rollout {
-    /// Of which fleet.
-    pub fleet: Name,
-    /// From which repository.
-    pub repository: Name,
-    /// Which commit.
-    pub commit: GitId,
-    /// The ref as followed.
-    pub reference: String,
-    /// Frozen stages.
-    pub stages: Vec<PlanStage>,
-    /// Members by gateway; each entry shared.
-    pub members: BTreeMap<GatewayName, Arc<RolloutMember>>,
-    /// Hash of the plan.
-    pub plan_hash: Digest,
-    /// Counts its changes.
-    pub revision: u64,
-    /// Where it stands.
-    pub phase: RolloutPhase,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// When it ended.
-    pub finished_at: Option<Timestamp>,
 }
 
 /// One transition, for watchers.

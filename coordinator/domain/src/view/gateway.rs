@@ -66,7 +66,7 @@ pub(super) fn verdict(state: &State, name: &GatewayName) -> Verdict {
                 Some(seen) => format!("; the gateway is {seen}"),
             };
             let what = match &desired.origin {
-                DesiredOrigin::Rollout | DesiredOrigin::Commit => {
+                DesiredOrigin::Rollout | DesiredOrigin::Commit | DesiredOrigin::Previous => {
                     format!("applying commit {}", desired.render.commit.short())
                 }
                 DesiredOrigin::Snapshot { id, .. } => format!("restoring snapshot {id}"),
@@ -110,6 +110,7 @@ fn applied(state: &State, name: &GatewayName, desired: &Desired) -> Verdict {
     }
     match desired.origin {
         DesiredOrigin::Rollout => says("InSync", "", ""),
+        DesiredOrigin::Previous => says("InSync", "RolledBackByRollout", desired.trigger.clone()),
         DesiredOrigin::Commit | DesiredOrigin::Snapshot { .. } => {
             says("InSync", "RolledBackByPerson", desired.trigger.clone())
         }
@@ -130,13 +131,16 @@ fn pending_elsewhere(state: &State, name: &GatewayName, desired: &Desired) -> Op
         return Some(says("Waiting", "AsksForConfirmation", message));
     }
     (member.state == MemberState::Pending).then(|| match rollout.phase {
-        RolloutPhase::Running => {
+        RolloutPhase::Running | RolloutPhase::Planned => {
             says("Pending", "WaitsForStage", format!("waits for its turn in {newest}"))
+        }
+        RolloutPhase::RollingBack => {
+            says("Pending", "RolloutFailed", format!("{newest} goes back before it"))
         }
         RolloutPhase::Failed => {
             says("Pending", "RolloutFailed", format!("{newest} stopped before it"))
         }
-        RolloutPhase::Completed | RolloutPhase::Superseded => {
+        RolloutPhase::Completed | RolloutPhase::Aborted | RolloutPhase::Superseded => {
             says("Pending", "Superseded", format!("{newest} ended before it"))
         }
     })

@@ -7,8 +7,8 @@ use millwright_coordinator_domain::{
     State,
     assignment::assignment_of,
     command::{
-        Body, Bootstrap, Command, GatewayAction, LogContext, NodeRecord, Outcome, PlanMember,
-        ResolveRelease, StartRollout,
+        AgentRef, Body, Bootstrap, Command, GatewayAction, LogContext, NodeRecord, Outcome,
+        PlanMember, ResolveRelease, StartRollout, Step,
     },
     rollout::{decide, wanted},
     state::{RolloutPhase, Touched},
@@ -16,9 +16,10 @@ use millwright_coordinator_domain::{
 };
 use millwright_model::{
     digest::{Digest, GitId},
+    facts::GatewayFacts,
     generation::{Epoch, Generation},
     id::{GatewayName, Member, RequestId},
-    report::{Failure, FailureKind, Phase, Report, Step},
+    report::{self, Failure, FailureKind, Phase, Report},
     resource::{Kind, parse_documents},
     selector::Selector,
     time::Timestamp,
@@ -67,9 +68,16 @@ impl Cluster {
             operator: "ann".parse().expect("a name"),
             operator_key: [2; 32],
         }));
-        let resources = parse_documents(PLANT, "plant.yaml").expect("valid resources");
-        cluster.accepted(Body::PutResources { resources });
+        cluster.put(PLANT);
+        for gateway in ["g1", "g2", "g3", "g4"] {
+            cluster.link(gateway, true);
+        }
         cluster
+    }
+
+    fn put(&mut self, text: &str) {
+        let resources = parse_documents(text, "plant.yaml").expect("valid resources");
+        self.accepted(Body::PutResources { resources });
     }
 
     fn apply(&mut self, body: Body) -> Outcome {
@@ -113,42 +121,74 @@ impl Cluster {
             subject: "change".into(),
             committed_at: Timestamp(1),
         }));
+        self.start(commit, asks);
+        assert!(wanted(&self.state).is_empty(), "a planned rollout is not wanted again");
+    }
+
+    /// Starts the one rollout that is wanted.
+    fn start(&mut self, commit: u8, asks: bool) {
         let [request] = <[_; 1]>::try_from(wanted(&self.state)).expect("one rollout is wanted");
+        let request = request.expect("it can be planned");
         let members = request
             .members
             .iter()
             .map(|member| PlanMember {
                 gateway: member.gateway.clone(),
                 manifest: Digest::of(&[commit]),
-                render: member.render.clone().expect("renders"),
+                render: member.render.clone(),
                 stage: member.stage,
+                order: member.order,
+                depends_on: member.depends_on.clone(),
                 roots: vec!["projects/a".parse().expect("a path")],
                 question: if asks { QUESTION.to_owned() } else { String::new() },
             })
             .collect();
-        self.accepted(Body::StartRollout(StartRollout {
-            plan_hash: request.hash(),
-            fleet: request.fleet,
-            repository: request.repository,
-            commit: request.commit,
-            reference: request.reference,
-            stages: request.stages,
-            members,
-            seen: request.seen,
-        }));
-        assert!(wanted(&self.state).is_empty(), "a planned rollout is not wanted again");
+        self.accepted(Body::StartRollout(StartRollout::of(request, members)));
     }
 
-    /// Carries decisions out; returns who was assigned.
+    /// Carries decisions out until there are none; returns who was assigned, or gets the previous files.
     fn drive(&mut self) -> Vec<String> {
-        let mut assigned = Vec::new();
-        for body in decide(&self.state) {
-            if let Body::AdvanceRollout(advance) = &body {
-                assigned.extend(advance.assign.iter().map(ToString::to_string));
+        let mut told = Vec::new();
+        for _ in 0..100 {
+            let decided = decide(&self.state, self.now());
+            if decided.is_empty() {
+                return told;
             }
-            self.accepted(body);
+            for body in decided {
+                if let Body::AdvanceRollout(advance) = &body {
+                    told.extend(advance.steps.iter().filter_map(|step| match step {
+                        Step::Assign { gateway } => Some(gateway.to_string()),
+                        Step::Revert { gateway } => Some(format!("-{gateway}")),
+                        _ => None,
+                    }));
+                }
+                self.accepted(body);
+            }
         }
-        assigned
+        panic!("the decisions never end");
+    }
+
+    /// The clock of whoever proposes next.
+    fn now(&self) -> Timestamp {
+        Timestamp(1_000 * (self.index + 1))
+    }
+
+    /// An agent comes or goes.
+    fn link(&mut self, gateway: &str, connected: bool) {
+        let gateway: GatewayName = gateway.parse().expect("a name");
+        let agent = AgentRef {
+            gateway: gateway.clone(),
+            member: Member::Single,
+            version: "0".into(),
+            address: "here".into(),
+            facts: GatewayFacts { state: "RUNNING".into(), ..GatewayFacts::default() },
+            instance: "i".into(),
+        };
+        let (connected, lost) = match connected {
+            true => (vec![agent], Vec::new()),
+            false => (Vec::new(), vec![(gateway, Member::Single)]),
+        };
+        self.accepted(Body::RecordPresence { node: 1, full: false, connected, lost });
     }
 
     fn report(&mut self, gateway: &str, generation: u64, phase: Phase) {
@@ -197,7 +237,9 @@ fn applied(commit: u8) -> Phase {
 }
 
 fn failed() -> Phase {
-    Phase::Failed { failures: vec![Failure::new(Step::Scan, FailureKind::ScanFailed, "no answer")] }
+    Phase::Failed {
+        failures: vec![Failure::new(report::Step::Scan, FailureKind::ScanFailed, "no answer")],
+    }
 }
 
 #[test]

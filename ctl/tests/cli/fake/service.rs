@@ -229,6 +229,81 @@ impl ControlService for Shared {
         Ok(Response::new(wire::ActOnGatewayResponse { index }))
     }
 
+    async fn act_on_rollout(
+        &self,
+        request: Request<wire::ActOnRolloutRequest>,
+    ) -> Reply<wire::ActOnRolloutResponse> {
+        operator(&request)?;
+        let wire::ActOnRolloutRequest { rollout, action, stage, gateway, plan_hash, reason } =
+            request.into_inner();
+        let asked = format!(
+            "rollout {action} {rollout} stage={stage} gateway={gateway} plan={plan_hash} reason={reason}"
+        );
+        let index = self.after_ask(asked)?;
+        Ok(Response::new(wire::ActOnRolloutResponse { index }))
+    }
+
+    async fn why(&self, request: Request<wire::WhyRequest>) -> Reply<wire::WhyResponse> {
+        operator(&request)?;
+        let wire::WhyRequest { kind, name, stale: _ } = request.into_inner();
+        drop(self.asked(format!("why {kind} {name}"))?);
+        let blockers = match name.as_str() {
+            "line1" => vec![
+                wire::Blocker {
+                    code: "Stage".to_owned(),
+                    subject: "stage canary".to_owned(),
+                    message: "waits for stage canary: 1/2 applied, 1 running".to_owned(),
+                    owner: "the rollout".to_owned(),
+                    since_ms: 0,
+                    next_ms: 0,
+                    clear: "millctl why rollout plants-2".to_owned(),
+                },
+                wire::Blocker {
+                    code: "Window".to_owned(),
+                    subject: "line1".to_owned(),
+                    message: "window night opens".to_owned(),
+                    owner: "the clock".to_owned(),
+                    since_ms: 1_000_000,
+                    next_ms: 12_600_000,
+                    clear: String::new(),
+                },
+            ],
+            _ => Vec::new(),
+        };
+        Ok(Response::new(wire::WhyResponse { blockers, index: 7, at_ms: 1_061_000 }))
+    }
+
+    async fn hold_commit(
+        &self,
+        request: Request<wire::HoldCommitRequest>,
+    ) -> Reply<wire::HoldCommitResponse> {
+        operator(&request)?;
+        let wire::HoldCommitRequest { repository, commit, lift, reason } = request.into_inner();
+        let index =
+            self.after_ask(format!("hold {repository} {commit} lift={lift} reason={reason}"))?;
+        Ok(Response::new(wire::HoldCommitResponse { index, commit }))
+    }
+
+    async fn list_holds(
+        &self,
+        request: Request<wire::ListHoldsRequest>,
+    ) -> Reply<wire::ListHoldsResponse> {
+        operator(&request)?;
+        drop(self.asked("holds".to_owned())?);
+        let hold = |commit: &str, lifted: &str| wire::Hold {
+            repository: "plant".to_owned(),
+            commit: commit.repeat(5),
+            by: "rollout plants-2".to_owned(),
+            reason: "2 sites failed, the limit is 2".to_owned(),
+            at_ms: 1_000,
+            lifted_by: lifted.to_owned(),
+            lifted_reason: lifted.to_owned(),
+            lifted_at_ms: 0,
+        };
+        let holds = vec![hold("4bf57a65", ""), hold("e58a73fa", "ann")];
+        Ok(Response::new(wire::ListHoldsResponse { holds, index: 7 }))
+    }
+
     async fn instruct(
         &self,
         request: Request<wire::InstructRequest>,

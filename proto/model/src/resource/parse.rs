@@ -7,6 +7,9 @@ use jsonschema::{Validator, error::ValidationErrorKind};
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use serde_json::{Map, Value};
 
+mod check;
+
+use self::check::check;
 use super::{API_VERSION, Kind, Resource, schema};
 use crate::template::nearest;
 
@@ -278,56 +281,6 @@ fn typed(kind: Kind, value: Value) -> Result<Resource, Fault> {
         Kind::Secret => read(value).map(Resource::Secret),
         Kind::Rollout | Kind::JoinToken => Err(Fault::new("/kind", "made by the coordinator")),
     }
-}
-
-/// Rules that a schema does not say.
-fn check(resource: &Resource) -> Result<(), Fault> {
-    match resource {
-        Resource::Repository(repository) => {
-            let r#ref = &repository.spec.r#ref;
-            let set = [&r#ref.branch, &r#ref.tag, &r#ref.semver, &r#ref.commit];
-            if set.into_iter().flatten().count() != 1 {
-                let message = "set exactly one of branch, tag, semver, commit";
-                return Err(Fault::new("/spec/ref", message));
-            }
-            Ok(())
-        }
-        Resource::Fleet(fleet) => {
-            let mut seen = std::collections::BTreeSet::new();
-            for (at, stage) in fleet.spec.stages.iter().enumerate() {
-                if !seen.insert(&stage.name) {
-                    let pointer = format!("/spec/stages/{at}/name");
-                    return Err(Fault::new(
-                        &pointer,
-                        format!("two stages are named {}", stage.name),
-                    ));
-                }
-            }
-            Ok(())
-        }
-        Resource::SyncProfile(profile) => check_profile(profile),
-        Resource::Gateway(_) | Resource::Operator(_) | Resource::Secret(_) => Ok(()),
-    }
-}
-
-fn check_profile(profile: &super::SyncProfile) -> Result<(), Fault> {
-    let spec = &profile.spec;
-    let patterns = |patterns: &[String], pointer: String| {
-        let read = crate::glob::Patterns::compile(patterns);
-        read.map(drop).map_err(|error| Fault::new(&pointer, error.to_string()))
-    };
-    for (at, mapping) in spec.mappings.iter().enumerate() {
-        patterns(&mapping.include, format!("/spec/mappings/{at}/include"))?;
-        patterns(&mapping.exclude, format!("/spec/mappings/{at}/exclude"))?;
-    }
-    for (at, rule) in spec.normalize.iter().enumerate() {
-        patterns(std::slice::from_ref(&rule.files), format!("/spec/normalize/{at}/files"))?;
-    }
-    if spec.mappings.is_empty() && spec.include_from.is_empty() && spec.deployment_mode.is_none() {
-        let message = "a profile without mappings, includeFrom and deploymentMode maps nothing";
-        return Err(Fault::new("/spec/mappings", message));
-    }
-    patterns(&spec.exclude_patterns, "/spec/excludePatterns".to_owned())
 }
 
 fn schema_faults(rules: &Rules, value: &Value) -> Vec<Fault> {

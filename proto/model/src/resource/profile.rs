@@ -26,6 +26,11 @@ pub struct SyncProfileSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub include_from: Vec<Name>,
+    /// Profiles whose gateways of the same site must have their new files first: an area waits for the
+    /// hub of its own plant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub depends_on: Vec<Name>,
     /// An overlay for one deployment mode: its files go to `config/resources/<name>`, last of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_mode: Option<DeploymentMode>,

@@ -1,0 +1,336 @@
+//! The way forward: stages open one after the other, and members in their order, as far as limits,
+//! dependencies and people let them.
+
+use millwright_model::{
+    id::GatewayName,
+    resource::{DependencyFailure, OfflinePolicy, OnExpire},
+    time::Timestamp,
+    window::{Calendar, Evaluation},
+};
+
+use super::{
+    asked,
+    count::StageCount,
+    seen::{in_sync, is_busy, is_connected, is_offline, unwell},
+};
+use crate::{
+    State,
+    command::{Finish, Scope, Step},
+    state::{MemberState, Rollout, RolloutMember},
+};
+
+/// A moment, and which windows of the fleet are open in it.
+pub(crate) struct Moment<'s> {
+    calendar: Option<Calendar<'s>>,
+}
+
+impl<'s> Moment<'s> {
+    /// For one rollout: its fleet's windows as they are now, not as they were when it was planned.
+    pub(crate) fn of(state: &'s State, rollout: &Rollout, now: Timestamp) -> Self {
+        let fleet = state.fleets.get(&rollout.fleet);
+        let windows = fleet.map(|stored| &stored.resource.spec.windows[..]).unwrap_or_default();
+        let calendar = (!windows.is_empty()).then(|| Calendar::at(windows, now));
+        Self { calendar }
+    }
+
+    /// Why a gateway may not be changed now.
+    fn closed(&self, state: &State, gateway: &GatewayName) -> Option<Evaluation> {
+        let calendar = self.calendar.as_ref()?;
+        let labels = &state.gateways.get(gateway)?.resource.metadata.labels;
+        Some(calendar.evaluate(labels)).filter(|evaluation| !evaluation.automatic)
+    }
+}
+
+/// What a member or a stage waits for; the order is the one in which people should read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// The stage's turn has not come.
+    Stage,
+    /// A person paused the gateway.
+    Paused(String),
+    /// A person must agree to something.
+    Asked(String),
+    /// Something that it depends on.
+    Dependency(GatewayName, String),
+    /// Its agent.
+    Offline,
+    /// No window is open.
+    Window(Evaluation),
+}
+
+/// What a member that could be next waits for; `None` when it may begin.
+pub(crate) fn waits(
+    state: &State,
+    rollout: &Rollout,
+    gateway: &GatewayName,
+    member: &RolloutMember,
+    moment: &Moment<'_>,
+) -> Option<Waits> {
+    if rollout.progress_of(member.stage as usize).opened_at.is_none() {
+        return Some(Waits::Stage);
+    }
+    if let Some(why) = state.paused(gateway) {
+        return Some(Waits::Paused(why));
+    }
+    if let Some(question) = asked(state, gateway, member) {
+        return Some(Waits::Asked(question.to_owned()));
+    }
+    if let Some((on, why)) =
+        member.depends_on.iter().find_map(|on| Some((on, behind(state, rollout, on)?)))
+    {
+        return Some(Waits::Dependency(on.clone(), why));
+    }
+    if let Some(evaluation) = moment.closed(state, gateway) {
+        return Some(Waits::Window(evaluation));
+    }
+    // Last: by policy one that is away is told all the same.
+    (!is_connected(state, gateway)).then_some(Waits::Offline)
+}
+
+/// Why a dependency is not done.
+fn behind(state: &State, rollout: &Rollout, on: &GatewayName) -> Option<String> {
+    let goes_on = rollout.policy.dependency_failure == DependencyFailure::Continue;
+    let Some(member) = rollout.members.get(on) else {
+        return (!in_sync(state, on)).then(|| "is not in sync with its own fleet".to_owned());
+    };
+    match &member.state {
+        MemberState::Applied { .. } => unwell(state, on, member),
+        MemberState::Failed { .. } if goes_on => None,
+        MemberState::Skipped { .. } if in_sync(state, on) => None,
+        MemberState::Pending => Some("has not begun".to_owned()),
+        MemberState::Assigned { .. } => Some("is running".to_owned()),
+        MemberState::Failed { .. } => Some("failed".to_owned()),
+        MemberState::Skipped { reason } => Some(format!("was left out ({reason})")),
+        MemberState::Deferred => Some("is offline".to_owned()),
+        MemberState::Reverting { .. } | MemberState::Reverted { .. } => {
+            Some("is back at its previous files".to_owned())
+        }
+    }
+}
+
+/// The next steps of a running rollout that nobody stopped.
+pub(super) fn steps(
+    state: &State,
+    rollout: &Rollout,
+    counts: &[StageCount],
+    now: Timestamp,
+) -> Vec<Step> {
+    let moment = Moment::of(state, rollout, now);
+    let mut steps = offline(state, rollout, now);
+    steps.extend(returned(state, rollout, &moment));
+    let Some(at) = rollout.current() else {
+        steps.push(Step::Finish { finish: Finish::Completed, message: String::new() });
+        return steps;
+    };
+    let (stage, count) = (u32::try_from(at).unwrap_or(u32::MAX), counts[at]);
+    let progress = rollout.progress_of(at);
+    if count.wanted() == 0 {
+        // Nobody is asked about a stage that nobody is in.
+        steps.push(Step::CloseStage { stage });
+    } else if progress.opened_at.is_none() {
+        steps.extend(open(state, rollout, at, now));
+    } else {
+        let doomed = doomed(rollout, at);
+        let open = count.pending + count.deferred;
+        if count.running == 0 && count.reaches(rollout.stages[at].quorum) && left(rollout, at) == 0
+        {
+            steps.push(Step::CloseStage { stage });
+        } else if count.running == 0 && doomed == open && !steps_forward(&steps) {
+            let name = &rollout.stages[at].name;
+            let (applied, wanted) = (count.applied, count.wanted());
+            let message = format!(
+                "stage {name} ends with {applied} of {wanted} applied: {} failed, and {doomed} depend on them",
+                count.failed
+            );
+            steps.push(Step::Finish { finish: Finish::Failed, message });
+        } else {
+            // Those that are back take their part of the limit.
+            let back = steps.iter().filter(|step| is_assigned(step, rollout, at)).count();
+            steps.extend(assign(state, rollout, at, back, &moment));
+        }
+    }
+    steps
+}
+
+fn is_assigned(step: &Step, rollout: &Rollout, at: usize) -> bool {
+    let Step::Assign { gateway } = step else { return false };
+    rollout.members.get(gateway).is_some_and(|member| member.stage as usize == at)
+}
+
+fn steps_forward(steps: &[Step]) -> bool {
+    steps.iter().any(|step| matches!(step, Step::Assign { .. } | Step::Fail { .. }))
+}
+
+/// Members of a stage that wait for one that failed, or for one that does.
+fn doomed(rollout: &Rollout, at: usize) -> u32 {
+    if rollout.policy.dependency_failure == DependencyFailure::Continue {
+        return 0;
+    }
+    let open = here(rollout, at).filter(|(_, member)| is_open(member));
+    u32::try_from(open.filter(|(name, _)| is_doomed(rollout, name)).count()).unwrap_or(u32::MAX)
+}
+
+/// Members of a stage that wait and may have their turn without anybody's help.
+fn left(rollout: &Rollout, at: usize) -> usize {
+    let pending = here(rollout, at).filter(|(_, member)| member.state == MemberState::Pending);
+    pending.filter(|(name, _)| !is_doomed(rollout, name)).count()
+}
+
+fn here(rollout: &Rollout, at: usize) -> impl Iterator<Item = (&GatewayName, &RolloutMember)> {
+    let all = rollout.members.iter().map(|(gateway, member)| (gateway, member.as_ref()));
+    all.filter(move |(_, member)| member.stage as usize == at)
+}
+
+fn is_open(member: &RolloutMember) -> bool {
+    matches!(member.state, MemberState::Pending | MemberState::Deferred)
+}
+
+/// Whether something that a member depends on has failed. A plan has no circles.
+fn is_doomed(rollout: &Rollout, gateway: &GatewayName) -> bool {
+    let Some(member) = rollout.members.get(gateway) else { return false };
+    rollout.policy.dependency_failure != DependencyFailure::Continue
+        && member.depends_on.iter().any(|on| {
+            rollout.members.get(on).is_some_and(|other| {
+                matches!(other.state, MemberState::Failed { .. })
+                    || (is_open(other) && is_doomed(rollout, on))
+            })
+        })
+}
+
+/// Until when the stages before this one soak; `None` when that is over.
+pub(crate) fn soaks_until(rollout: &Rollout, at: usize, now: Timestamp) -> Option<Timestamp> {
+    let ends = (0..at).filter_map(|before| {
+        let progress = rollout.progress_of(before);
+        // A stage without members has nothing to soak.
+        progress.opened_at?;
+        let end = progress.closed_at?.plus(rollout.stages[before].soak);
+        progress.promoted.is_none().then_some(end)
+    });
+    ends.max().filter(|end| *end > now)
+}
+
+/// A member of an earlier stage that is not well any more, and why.
+pub(crate) fn sick<'r>(
+    state: &State,
+    rollout: &'r Rollout,
+    at: usize,
+) -> Option<(&'r GatewayName, String)> {
+    let mut earlier = rollout.members.iter().filter(|(_, member)| (member.stage as usize) < at);
+    earlier.find_map(|(gateway, member)| Some((gateway, unwell(state, gateway, member)?)))
+}
+
+fn open(state: &State, rollout: &Rollout, at: usize, now: Timestamp) -> Option<Step> {
+    let stage = u32::try_from(at).unwrap_or(u32::MAX);
+    if soaks_until(rollout, at, now).is_some() || sick(state, rollout, at).is_some() {
+        return None;
+    }
+    let (approval, progress) = (&rollout.stages[at].approval, rollout.progress_of(at));
+    if !approval.required || progress.approved.is_some() {
+        return Some(Step::OpenStage { stage });
+    }
+    let Some(asked_at) = progress.asked_at else {
+        return Some(Step::AskApproval { stage });
+    };
+    if asked_at.plus(approval.expires) > now {
+        return None;
+    }
+    let name = &rollout.stages[at].name;
+    let message = format!("nobody approved stage {name} within {}", approval.expires);
+    Some(match approval.on_expire {
+        OnExpire::Deny => Step::Finish { finish: Finish::Failed, message },
+        OnExpire::Allow => Step::OpenStage { stage },
+        OnExpire::Rollback => Step::RollBack { scope: Scope::All, cause: message },
+    })
+}
+
+/// How many of a stage are at work, also on what an earlier rollout told them.
+fn at_work(state: &State, rollout: &Rollout, at: usize) -> u32 {
+    let here = rollout.members.iter().filter(|(_, member)| member.stage as usize == at);
+    let busy = here.filter(|(gateway, member)| {
+        matches!(member.state, MemberState::Assigned { .. } | MemberState::Reverting { .. })
+            || is_busy(state, gateway)
+    });
+    u32::try_from(busy.count()).unwrap_or(u32::MAX)
+}
+
+/// Members of a stage that may begin now, in their order.
+fn assign(
+    state: &State,
+    rollout: &Rollout,
+    at: usize,
+    back: usize,
+    moment: &Moment<'_>,
+) -> Vec<Step> {
+    let room = rollout.stages[at].max_concurrent.saturating_sub(at_work(state, rollout, at));
+    let room = (room as usize).saturating_sub(back);
+    if room == 0 {
+        return Vec::new();
+    }
+    let mut next: Vec<(&GatewayName, &RolloutMember)> = rollout
+        .members
+        .iter()
+        .map(|(gateway, member)| (gateway, member.as_ref()))
+        .filter(|(_, member)| member.stage as usize == at && member.state == MemberState::Pending)
+        .collect();
+    next.sort_by_key(|(_, member)| member.order);
+    next.into_iter()
+        .filter(|(gateway, member)| match waits(state, rollout, gateway, member, moment) {
+            None => true,
+            // It hears of it when it comes; until then it counts as in flight.
+            Some(Waits::Offline) => rollout.policy.offline.policy == OfflinePolicy::Wait,
+            Some(
+                Waits::Stage
+                | Waits::Paused(_)
+                | Waits::Asked(_)
+                | Waits::Dependency(..)
+                | Waits::Window(_),
+            ) => false,
+        })
+        .take(room)
+        .map(|(gateway, _)| Step::Assign { gateway: gateway.clone() })
+        .collect()
+}
+
+/// Members of the open stage whose agents have been away for too long.
+fn offline(state: &State, rollout: &Rollout, now: Timestamp) -> Vec<Step> {
+    let Some(at) = rollout.current() else { return Vec::new() };
+    let policy = &rollout.policy.offline;
+    if policy.policy == OfflinePolicy::Wait || rollout.progress_of(at).opened_at.is_none() {
+        return Vec::new();
+    }
+    let away = rollout.members.iter().filter(|(gateway, member)| {
+        member.stage as usize == at
+            && member.state == MemberState::Pending
+            && is_offline(state, gateway, policy.after, now)
+    });
+    let step = |gateway: &GatewayName| match policy.policy {
+        OfflinePolicy::Defer | OfflinePolicy::Wait => Step::Defer { gateway: gateway.clone() },
+        OfflinePolicy::Fail => Step::Fail {
+            gateway: gateway.clone(),
+            message: format!("its agent was away for {}", policy.after),
+        },
+    };
+    away.map(|(gateway, _)| step(gateway)).collect()
+}
+
+/// Deferred members whose agents are back: under the limit of their own stage.
+pub(super) fn returned(state: &State, rollout: &Rollout, moment: &Moment<'_>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let deferred = rollout
+        .members
+        .iter()
+        .filter(|(_, member)| member.state == MemberState::Deferred)
+        .filter(|(gateway, member)| waits(state, rollout, gateway, member, moment).is_none());
+    let mut room: std::collections::BTreeMap<u32, u32> = std::collections::BTreeMap::new();
+    for (gateway, member) in deferred {
+        let left = room.entry(member.stage).or_insert_with(|| {
+            let at = member.stage as usize;
+            rollout.stages[at].max_concurrent.saturating_sub(at_work(state, rollout, at))
+        });
+        if *left > 0 {
+            *left -= 1;
+            steps.push(Step::Assign { gateway: gateway.clone() });
+        }
+    }
+    steps
+}

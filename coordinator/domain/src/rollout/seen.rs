@@ -1,0 +1,85 @@
+//! What the state tells of a gateway, as far as rollouts ask. What is not known is never good news.
+
+use millwright_model::{
+    generation::Generation,
+    id::{GatewayName, Member},
+    time::{Span, Timestamp},
+};
+
+use crate::{
+    State,
+    state::{Connection, GatewayStatus, MemberState, RolloutMember},
+};
+
+/// The connection of the node that is written.
+fn written(status: &GatewayStatus) -> Option<&Connection> {
+    let of = |member: Member| status.connections.get(member.as_str());
+    of(Member::Single).or_else(|| of(Member::Master))
+}
+
+/// Whether the agent that writes is connected.
+pub(super) fn is_connected(state: &State, gateway: &GatewayName) -> bool {
+    let connection = state.status.get(gateway).and_then(|status| written(status));
+    connection.is_some_and(|connection| connection.connected)
+}
+
+/// Since when the agent that writes is away: the beginning of time for one that never came, `None` for
+/// one that is connected.
+pub(crate) fn away_since(state: &State, gateway: &GatewayName) -> Option<Timestamp> {
+    match state.status.get(gateway).and_then(|status| written(status)) {
+        None => Some(Timestamp(0)),
+        Some(connection) if connection.connected => None,
+        Some(connection) => Some(connection.since),
+    }
+}
+
+/// Whether the agent has been away for as long as makes it offline.
+pub(super) fn is_offline(
+    state: &State,
+    gateway: &GatewayName,
+    after: Span,
+    now: Timestamp,
+) -> bool {
+    away_since(state, gateway).is_some_and(|since| since.plus(after) <= now)
+}
+
+/// Whether a gateway has what it shall have, whoever said so.
+pub(crate) fn in_sync(state: &State, gateway: &GatewayName) -> bool {
+    let applied = state.status.get(gateway).and_then(|status| status.applied.as_ref());
+    let (Some(desired), Some(applied)) = (state.desired.get(gateway), applied) else {
+        return false;
+    };
+    applied.generation == desired.generation
+}
+
+/// Whether the gateway is at work on what it was told last.
+pub(super) fn is_busy(state: &State, gateway: &GatewayName) -> bool {
+    let Some(desired) = state.desired.get(gateway) else { return false };
+    let last = state.status.get(gateway).and_then(|status| status.history.back());
+    let ended = last.is_some_and(|last| {
+        (last.generation, last.attempt) >= (desired.generation, desired.attempt)
+    });
+    !ended && is_connected(state, gateway)
+}
+
+/// Why a member that was applied is no evidence any more: `None` while it is. The evidence must be of the
+/// member's own generation, and the gateway must not have told of trouble since.
+pub(super) fn unwell(
+    state: &State,
+    gateway: &GatewayName,
+    member: &RolloutMember,
+) -> Option<String> {
+    let MemberState::Applied { generation } = member.state else { return None };
+    let status = state.status.get(gateway)?;
+    let applied = status.applied.as_ref().map_or(Generation(0), |applied| applied.generation);
+    if applied != generation {
+        return Some("has other files by now".to_owned());
+    }
+    if !is_connected(state, gateway) {
+        return None;
+    }
+    match status.written_facts().state.as_str() {
+        "" | "RUNNING" => None,
+        other => Some(format!("is {other}")),
+    }
+}
