@@ -36,7 +36,7 @@ use millwright_render::{
 use tokio::sync::Semaphore;
 
 use self::{
-    blobs::{Blobs, Maker},
+    blobs::{Blobs, Maker, Set},
     index::Index,
     mirror::{Mirror, MirrorFailed},
     refs::Resolved,
@@ -77,27 +77,21 @@ struct Manifests {
     by_spec: BTreeMap<Digest, Arc<Manifest>>,
     /// With the number of specs that give it.
     by_digest: BTreeMap<Digest, (Arc<Manifest>, usize)>,
-    /// With the digests of the files that were made: not the files, which are made again.
-    order: VecDeque<(Digest, Arc<Maker>, Box<[Digest]>)>,
+    /// With what was made: not the files, which are made again.
+    order: VecDeque<(Digest, Arc<Set>)>,
 }
 
 impl Manifests {
     /// Keeps a manifest of a new spec; gives what made files are forgotten with the oldest one.
-    fn keep(
-        &mut self,
-        spec: Digest,
-        by: Arc<Maker>,
-        made: Box<[Digest]>,
-        manifest: &Arc<Manifest>,
-    ) -> Option<(Arc<Maker>, Box<[Digest]>)> {
+    fn keep(&mut self, spec: Digest, made: Arc<Set>, manifest: &Arc<Manifest>) -> Option<Arc<Set>> {
         self.by_spec.insert(spec, Arc::clone(manifest));
         let known = self.by_digest.entry(manifest.digest());
         known.or_insert_with(|| (Arc::clone(manifest), 0)).1 += 1;
-        self.order.push_back((spec, by, made));
+        self.order.push_back((spec, made));
         if self.order.len() <= MANIFESTS_MAX {
             return None;
         }
-        let (spec, by, made) = self.order.pop_front()?;
+        let (spec, made) = self.order.pop_front()?;
         let digest = self.by_spec.remove(&spec)?.digest();
         if let Some((_, specs)) = self.by_digest.get_mut(&digest) {
             *specs -= 1;
@@ -105,7 +99,7 @@ impl Manifests {
                 self.by_digest.remove(&digest);
             }
         }
-        Some((by, made))
+        Some(made)
     }
 }
 
@@ -291,14 +285,14 @@ impl Content {
     pub async fn render(
         &self,
         url: &str,
-        spec: &RenderSpec,
+        spec: Arc<RenderSpec>,
     ) -> Result<Arc<Manifest>, ContentFailed> {
         let key = spec.key();
         let mirror = self.mirror(&spec.repository, url)?;
         // Most commits change little: what is known of them makes a job unnecessary.
         let known =
-            self.inner.engine.try_lock().ok().and_then(|mut engine| engine.known(spec, key));
-        let by = Arc::new(Maker { mirror, spec: spec.clone() });
+            self.inner.engine.try_lock().ok().and_then(|mut engine| engine.known(&spec, key));
+        let by = Arc::new(Maker { mirror, spec });
         if let Some(rendered) = known {
             return Ok(self.keep(key, by, rendered));
         }
@@ -323,10 +317,9 @@ impl Content {
             return Arc::clone(known);
         }
         let manifest = Arc::new(rendered.manifest);
-        let made = rendered.made.values().map(|made| made.node.digest).collect();
-        self.inner.blobs.learn_made(&by, &rendered.made);
-        if let Some((by, made)) = manifests.keep(key.whole, by, made, &manifest) {
-            self.inner.blobs.forget_made(&by, &made);
+        let made = self.inner.blobs.learn_made(by, &rendered.made);
+        if let Some(made) = manifests.keep(key.whole, made, &manifest) {
+            self.inner.blobs.forget_made(&made);
         }
         manifest
     }

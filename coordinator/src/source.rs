@@ -28,7 +28,7 @@ pub async fn ensure(
     }
     let got = objects::obtain(shared, state, &spec.repository, url, spec.commit).await;
     got.map_err(|error| failed(&error))?;
-    shared.content.render(url, spec).await.map_err(|error| failed(&error))
+    shared.content.render(url, Arc::new(spec.clone())).await.map_err(|error| failed(&error))
 }
 
 /// How a commit stands to one that is held.

@@ -9,15 +9,21 @@ use millwright_model::{
     instruction::{Answer, InstructionKind},
     path::ManagedPath,
     report::Report,
-    resource::{Approval, Kind, Resource, RolloutPolicy},
-    time::{Span, Timestamp},
+    resource::{Kind, Resource},
+    time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
 mod outcome;
+mod rollout;
 
-pub use self::outcome::{Accepted, Outcome, Rejection};
-use crate::{render::RenderSpec, rollout::PlanRequest};
+pub use self::{
+    outcome::{Accepted, Outcome, Rejection},
+    rollout::{
+        AdvanceRollout, Finish, PlanMember, PlanStage, RolloutAction, Scope, StartRollout, Step,
+    },
+};
+use crate::render::RenderSpec;
 
 /// Where in the log a command stands.
 #[derive(Debug, Clone, Copy)]
@@ -271,246 +277,6 @@ pub struct ResolveRelease {
     pub committed_at: Timestamp,
 }
 
-/// A stage as frozen in a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanStage {
-    /// Its name.
-    pub name: String,
-    /// How many at a time.
-    pub max_concurrent: u32,
-    /// How long it must have been done before the next one begins.
-    #[serde(default)]
-    pub soak: Span,
-    /// Whether a person must agree before it begins.
-    #[serde(default)]
-    pub approval: Approval,
-    /// How many of a hundred must have the new files.
-    #[serde(default = "all")]
-    pub quorum: u32,
-}
-
-fn all() -> u32 {
-    100
-}
-
-impl PlanStage {
-    /// One without rules of its own.
-    pub fn named(name: &str, max_concurrent: u32) -> Self {
-        Self {
-            name: name.to_owned(),
-            max_concurrent,
-            soak: Span::default(),
-            approval: Approval::default(),
-            quorum: QUORUM,
-        }
-    }
-}
-
-/// See [`millwright_model::resource::Stage::quorum`].
-const QUORUM: u32 = 80;
-
-/// A member as frozen in a plan.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PlanMember {
-    /// Whom.
-    pub gateway: GatewayName,
-    /// What it shall have.
-    pub manifest: Digest,
-    /// How that is made.
-    pub render: RenderSpec,
-    /// Index of its stage.
-    pub stage: u32,
-    /// Its place in the order.
-    pub order: u32,
-    /// What must have the new files first.
-    pub depends_on: Vec<GatewayName>,
-    /// Managed roots of the manifest.
-    pub roots: Vec<ManagedPath>,
-    /// Why a person must agree before it goes on; empty when nobody has to.
-    pub question: String,
-}
-
-/// See [`Body::StartRollout`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct StartRollout {
-    /// Of which fleet.
-    pub fleet: Name,
-    /// From which repository.
-    pub repository: Name,
-    /// Which commit.
-    pub commit: GitId,
-    /// Its author.
-    pub author: String,
-    /// The ref as followed.
-    pub reference: String,
-    /// Whether a person begins it.
-    pub manual: bool,
-    /// Frozen rules.
-    pub policy: RolloutPolicy,
-    /// Frozen stages.
-    pub stages: Vec<PlanStage>,
-    /// Frozen members.
-    pub members: Vec<PlanMember>,
-    /// Hash over all of it.
-    pub plan_hash: Digest,
-    /// Configuration version that the planner saw.
-    pub seen: u64,
-}
-
-impl StartRollout {
-    /// A wish with its members' files.
-    pub fn of(request: PlanRequest, members: Vec<PlanMember>) -> Self {
-        let plan_hash = request.hash();
-        let PlanRequest {
-            fleet,
-            repository,
-            commit,
-            author,
-            reference,
-            manual,
-            policy,
-            stages,
-            members: _,
-            seen,
-        } = request;
-        Self {
-            fleet,
-            repository,
-            commit,
-            author,
-            reference,
-            manual,
-            policy,
-            stages,
-            members,
-            plan_hash,
-            seen,
-        }
-    }
-}
-
-/// See [`Body::AdvanceRollout`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct AdvanceRollout {
-    /// Which.
-    pub rollout: RolloutId,
-    /// Its revision as the driver saw it.
-    pub seen: u64,
-    /// Version of resources, releases and holds as the driver saw it.
-    pub config: u64,
-    /// In this order.
-    pub steps: Vec<Step>,
-}
-
-/// One step of a rollout.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// A person is asked to approve a stage.
-    AskApproval {
-        /// Which.
-        stage: u32,
-    },
-    /// Members of a stage may begin.
-    OpenStage {
-        /// Which.
-        stage: u32,
-    },
-    /// A stage is done.
-    CloseStage {
-        /// Which.
-        stage: u32,
-    },
-    /// A member gets its files.
-    Assign {
-        /// Whom.
-        gateway: GatewayName,
-    },
-    /// A member is away: the rollout goes on without it.
-    Defer {
-        /// Whom.
-        gateway: GatewayName,
-    },
-    /// A member has taken too long, or was away for too long.
-    Fail {
-        /// Whom.
-        gateway: GatewayName,
-        /// Why.
-        message: String,
-    },
-    /// It goes back.
-    RollBack {
-        /// Who.
-        scope: Scope,
-        /// Why.
-        cause: String,
-    },
-    /// A member gets its previous files.
-    Revert {
-        /// Whom.
-        gateway: GatewayName,
-    },
-    /// It ends.
-    Finish {
-        /// How.
-        finish: Finish,
-        /// Why; empty when it is done.
-        message: String,
-    },
-}
-
-/// Which members go back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// All that have the new files.
-    All,
-    /// Those of a stage.
-    Stage(u32),
-    /// Those that failed.
-    Failed,
-    /// Those that depend on one that failed.
-    Dependents,
-}
-
-/// What a person asks of a rollout.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RolloutAction {
-    /// Begins a planned one.
-    Start {
-        /// Only if the plan is this one.
-        plan_hash: Option<Digest>,
-    },
-    /// Nothing new begins.
-    Pause,
-    /// On again, after a pause or a failure that is accepted.
-    Resume,
-    /// A stage may begin.
-    Approve {
-        /// Which; empty is the one that is asked about.
-        stage: String,
-    },
-    /// A stage must not begin: it stops.
-    Deny {
-        /// Which; empty is the one that is asked about.
-        stage: String,
-    },
-    /// The soak is over.
-    Promote,
-    /// What failed, once more.
-    Retry {
-        /// Only this one.
-        gateway: Option<GatewayName>,
-    },
-    /// Without this one.
-    Skip {
-        /// Which.
-        gateway: GatewayName,
-    },
-    /// Nothing new begins, for good.
-    Abort,
-    /// All go back to what they had before.
-    Undo,
-}
-
 /// What a person asks of one gateway's desired state.
 #[derive(Debug, Clone, PartialEq)]
 pub enum GatewayAction {
@@ -560,15 +326,6 @@ pub struct Instruct {
     pub subject: String,
     /// When it is void if nobody has carried it out.
     pub expires_at: Timestamp,
-}
-
-/// How a rollout ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Finish {
-    /// Every stage is done.
-    Completed,
-    /// Stopped, and nothing is in flight.
-    Failed,
 }
 
 /// An agent as a node sees it.

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
 };
 
 use millwright_model::digest::{Digest, GitId};
@@ -30,8 +30,8 @@ const ZSTD_LEVEL: i32 = 3;
 enum Place {
     /// In git.
     Git { mirror: Arc<Mirror>, id: GitId, size: u64 },
-    /// In what a render makes.
-    Made { by: Arc<Maker>, size: u64 },
+    /// In what a render makes, and how many renders that are known make it.
+    Made { set: Arc<Set>, size: u64, uses: usize },
 }
 
 /// What a made file comes from.
@@ -40,7 +40,23 @@ pub struct Maker {
     /// Repository of the spec.
     pub mirror: Arc<Mirror>,
     /// What is rendered.
-    pub spec: RenderSpec,
+    pub spec: Arc<RenderSpec>,
+}
+
+/// The files that a render made, with the newest render that makes them. Most commits leave a gateway's
+/// made files as they are: then its renders share one set, and none of its files is looked up.
+#[derive(Debug)]
+pub struct Set {
+    /// Keeps their place in memory from being taken by others, not the files themselves.
+    files: Weak<Files>,
+    digests: Box<[Digest]>,
+    by: Mutex<Arc<Maker>>,
+}
+
+impl Set {
+    fn by(&self) -> Arc<Maker> {
+        Arc::clone(&self.by.lock().expect("nothing panics while holding it"))
+    }
 }
 
 /// Makes the files of a render again.
@@ -50,6 +66,8 @@ pub type Remake<'a> = &'a dyn Fn(&Maker) -> Result<Arc<Files>, ContentFailed>;
 #[derive(Debug, Default)]
 pub struct Blobs {
     places: Mutex<BTreeMap<Digest, Place>>,
+    /// By where their files lie in memory, with how many renders use them.
+    sets: Mutex<BTreeMap<usize, (Arc<Set>, usize)>>,
 }
 
 /// How far a request has been answered, and what is worth keeping from one blob to the next.
@@ -120,24 +138,51 @@ impl Blobs {
     }
 
     /// Remembers what makes these files; the newest render that makes one counts.
-    pub fn learn_made(&self, by: &Arc<Maker>, made: &Files) {
+    pub fn learn_made(&self, by: Arc<Maker>, made: &Arc<Files>) -> Arc<Set> {
+        let mut sets = self.sets.lock().expect("nothing panics while holding it");
+        let key = Arc::as_ptr(made).addr();
+        if let Some((set, uses)) = sets.get_mut(&key) {
+            debug_assert!(set.files.ptr_eq(&Arc::downgrade(made)), "a set holds its place");
+            *set.by.lock().expect("nothing panics while holding it") = by;
+            *uses += 1;
+            return Arc::clone(set);
+        }
+        let digests = made.values().map(|made| made.node.digest).collect();
+        let set = Arc::new(Set { files: Arc::downgrade(made), digests, by: Mutex::new(by) });
+        sets.insert(key, (Arc::clone(&set), 1));
         let mut places = self.places();
         for made in made.values() {
-            let place = || Place::Made { by: Arc::clone(by), size: made.node.size };
-            let known = places.entry(made.node.digest).or_insert_with(place);
-            if matches!(known, Place::Made { .. }) {
-                *known = place();
+            let (size, digest) = (made.node.size, made.node.digest);
+            let known = places.entry(digest).or_insert_with(|| Place::Made {
+                set: Arc::clone(&set),
+                size,
+                uses: 0,
+            });
+            if let Place::Made { set: newest, uses, .. } = known {
+                *newest = Arc::clone(&set);
+                *uses += 1;
             }
         }
+        set
     }
 
-    /// Forgets what this render makes and no later one does.
-    pub fn forget_made(&self, by: &Arc<Maker>, made: &[Digest]) {
+    /// One render less that makes these files; forgets what none makes any more.
+    pub fn forget_made(&self, set: &Arc<Set>) {
+        let mut sets = self.sets.lock().expect("nothing panics while holding it");
+        let key = set.files.as_ptr().addr();
+        let Some((_, uses)) = sets.get_mut(&key) else { return };
+        *uses -= 1;
+        if *uses > 0 {
+            return;
+        }
+        sets.remove(&key);
         let mut places = self.places();
-        for digest in made {
-            let known = places.get(digest);
-            if matches!(known, Some(Place::Made { by: other, .. }) if Arc::ptr_eq(other, by)) {
-                places.remove(digest);
+        for digest in &set.digests {
+            if let Some(Place::Made { uses, .. }) = places.get_mut(digest) {
+                *uses -= 1;
+                if *uses == 0 {
+                    places.remove(digest);
+                }
             }
         }
     }
@@ -153,7 +198,8 @@ impl Blobs {
         let place = place.ok_or_else(|| failed("no manifest of this node names it".to_owned()))?;
         let (bytes, size) = match place {
             Place::Git { mirror, id, size } => (cursor.reader(&mirror).read(id)?, size),
-            Place::Made { by, size } => {
+            Place::Made { set, size, .. } => {
+                let by = set.by();
                 let kept = cursor.made.take().filter(|(known, _)| Arc::ptr_eq(known, &by));
                 let kept = match kept {
                     Some(kept) => kept,

@@ -4,7 +4,10 @@ use millwright_coordinator_domain::command::{
     AgentRef, Body, Bootstrap, Command, CreateToken, GatewayAction, Instruct, NodeRecord,
     ResolveRelease, UseToken,
 };
-use millwright_model::instruction::Answer;
+use millwright_model::{
+    id::{GatewayName, Member},
+    instruction::Answer,
+};
 use millwright_proto::log::{self, command::Body as Wire};
 
 use super::rollout;
@@ -69,19 +72,7 @@ fn body_out(body: &Body) -> Wire {
             reports: reports.iter().cloned().map(Into::into).collect(),
         }),
         Body::RecordPresence { node, full, connected, lost } => {
-            Wire::RecordPresence(log::RecordPresence {
-                node: *node,
-                full: *full,
-                connected: connected.iter().map(agent_out).collect(),
-                lost: lost
-                    .iter()
-                    .map(|(gateway, member)| log::AgentRef {
-                        gateway: gateway.to_string(),
-                        member: member.to_string(),
-                        ..log::AgentRef::default()
-                    })
-                    .collect(),
-            })
+            Wire::RecordPresence(presence_out(*node, *full, connected, lost))
         }
         Body::ActOnGateway { gateway, action } => {
             Wire::ActOnGateway(act_out(gateway.to_string(), action))
@@ -97,6 +88,21 @@ fn body_out(body: &Body) -> Wire {
             version: node.version.clone(),
         }),
     }
+}
+
+fn presence_out(
+    node: u64,
+    full: bool,
+    connected: &[AgentRef],
+    lost: &[(GatewayName, Member)],
+) -> log::RecordPresence {
+    let lost = lost.iter().map(|(gateway, member)| log::AgentRef {
+        gateway: gateway.to_string(),
+        member: member.to_string(),
+        ..log::AgentRef::default()
+    });
+    let (connected, lost) = (connected.iter().map(agent_out).collect(), lost.collect());
+    log::RecordPresence { node, full, connected, lost }
 }
 
 fn node_out(id: u64, node: &NodeRecord) -> log::NodeInfo {

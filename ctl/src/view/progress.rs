@@ -99,7 +99,7 @@ fn stage_line(stage: &Value, last: bool, names: usize, frame: Frame) -> Line {
     let word = if failed > 0 { "failed".to_owned() } else { text(stage, "/state") };
     let branch = if last { style.sign("└─ ", "`- ") } else { style.sign("├─ ", "|- ") };
     let mut notes = Vec::new();
-    for name in ["running", "failed", "skipped"] {
+    for name in ["running", "failed", "skipped", "deferred", "reverted"] {
         if count(name) > 0 {
             notes.push(format!("{} {name}", count(name)));
         }
@@ -208,12 +208,29 @@ pub fn whole(value: &Value, style: Style, width: Option<usize>) -> String {
     let began = millwright_model::time::Timestamp(number(value, "/status/startedAt"));
     let running = if at("/status/finishedAt") == "-" { "running for" } else { "took" };
     out.line("Started", &format!("{began}, {running} {}", took(value, now)));
+    for one in list(value, "/status/waits").iter().take(WAITS_MAX) {
+        let waits = format!(
+            "{}: {}",
+            style.paint(Tone::Waiting, &text(one, "/subject")),
+            text(one, "/message")
+        );
+        out.line("Waits", &waits);
+    }
     out.heading("Stages");
     let stages: Vec<Vec<String>> = list(value, "/status/stages")
         .iter()
         .map(|stage| {
-            let paths =
-                ["/name", "/state", "/total", "/applied", "/running", "/failed", "/skipped"];
+            let paths = [
+                "/name",
+                "/state",
+                "/total",
+                "/applied",
+                "/running",
+                "/failed",
+                "/skipped",
+                "/deferred",
+                "/reverted",
+            ];
             paths.iter().map(|path| text(stage, path)).collect()
         })
         .collect();
@@ -230,7 +247,10 @@ pub fn whole(value: &Value, style: Style, width: Option<usize>) -> String {
     out.finish()
 }
 
-const STAGES: [Column; 7] = [
+/// Reasons shown beside a rollout; all of them: `millctl why`.
+const WAITS_MAX: usize = 5;
+
+const STAGES: [Column; 9] = [
     Column::new("STAGE"),
     Column::new("STATE"),
     Column::new("TOTAL"),
@@ -238,6 +258,8 @@ const STAGES: [Column; 7] = [
     Column::new("RUNNING"),
     Column::new("FAILED"),
     Column::new("SKIPPED").spare(1),
+    Column::new("DEFERRED").spare(2),
+    Column::new("REVERTED").spare(2),
 ];
 
 const MEMBERS: [Column; 5] = [

@@ -68,7 +68,7 @@ impl fmt::Display for Position {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vars {
-    fields: BTreeMap<String, String>,
+    fields: BTreeMap<Cow<'static, str>, String>,
     labels: BTreeMap<String, String>,
     values: BTreeMap<String, String>,
 }
@@ -79,29 +79,29 @@ impl Vars {
         gateway: &str,
         site: &str,
         labels: &BTreeMap<String, String>,
-        vars: &BTreeMap<String, String>,
+        vars: BTreeMap<String, String>,
     ) -> Self {
-        let empty = ["Ref", "Commit", "ShortCommit"].map(|name| (name.to_owned(), String::new()));
+        let empty = ["Ref", "Commit", "ShortCommit"].map(|name| (name.into(), String::new()));
         let mut fields = BTreeMap::from(empty);
-        fields.insert("GatewayName".to_owned(), gateway.to_owned());
-        fields.insert("Site".to_owned(), site.to_owned());
-        fields.insert("Member".to_owned(), Member::Single.to_string());
-        Self { fields, labels: labels.clone(), values: vars.clone() }
+        fields.insert("GatewayName".into(), gateway.to_owned());
+        fields.insert("Site".into(), site.to_owned());
+        fields.insert("Member".into(), Member::Single.to_string());
+        Self { fields, labels: labels.clone(), values: vars }
     }
 
     /// With the release that is rendered.
     #[must_use]
     pub fn release(mut self, reference: &str, commit: GitId) -> Self {
-        self.fields.insert("Ref".to_owned(), reference.to_owned());
-        self.fields.insert("Commit".to_owned(), commit.to_string());
-        self.fields.insert("ShortCommit".to_owned(), commit.short());
+        self.fields.insert("Ref".into(), reference.to_owned());
+        self.fields.insert("Commit".into(), commit.to_string());
+        self.fields.insert("ShortCommit".into(), commit.short());
         self
     }
 
     /// With the node of a redundant pair.
     #[must_use]
     pub fn member(mut self, member: Member) -> Self {
-        self.fields.insert("Member".to_owned(), member.to_string());
+        self.fields.insert("Member".into(), member.to_string());
         self
     }
 }

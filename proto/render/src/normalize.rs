@@ -94,15 +94,16 @@ impl From<JsonFault> for NormalizeFault {
 
 /// Fills the templates of a rule for one gateway.
 pub fn fill(rule: &NormalizeRule, vars: &Vars) -> Result<Rule, RuleFault> {
-    let text = |field: &str, text: &str| {
-        let fault = |error| RuleFault::Template { field: field.to_owned(), error };
+    let text_at = |text: &str, field: &dyn Fn() -> String| {
+        let fault = |error| RuleFault::Template { field: field(), error };
         expand(text, vars).map(Cow::into_owned).map_err(fault)
     };
+    let text = |field: &str, text: &str| text_at(text, &|| field.to_owned());
     let mut set = Vec::with_capacity(rule.set.len());
     for (path, value) in &rule.set {
-        let field = format!("set {path}");
-        let path = text(&field, path)?;
-        let value = filled(&Json::from(value), rule.as_json, &path, &|t| text(&field, t))?;
+        let field = || format!("set {path}");
+        let path = text_at(path, &field)?;
+        let value = filled(&Json::from(value), rule.as_json, &path, &|t| text_at(t, &field))?;
         set.push((path, value.compact()));
     }
     Ok(Rule {

@@ -202,7 +202,7 @@ impl Inputs<'_> {
         }
         merged.extend(self.gateway.spec.vars.clone());
         let (metadata, spec) = (&self.gateway.metadata, &self.gateway.spec);
-        Vars::new(metadata.name.as_str(), spec.site.as_str(), &metadata.labels, &merged)
+        Vars::new(metadata.name.as_str(), spec.site.as_str(), &metadata.labels, merged)
             .release(self.reference, self.commit)
             .member(self.member)
     }
@@ -246,8 +246,7 @@ pub fn render_spec(
         let name = &profile.metadata.name;
         for (at, mapping) in profile.spec.mappings.iter().enumerate() {
             if mapping.when.as_ref().is_none_or(|when| when.matches(labels)) {
-                let filler =
-                    Filler { profile: name, field: format!("mappings[{at}]"), vars: &vars };
+                let filler = Filler { profile: name, mapping: Some(at), vars: &vars };
                 spec.mappings.push(filler.mapping(mapping)?);
             }
         }
@@ -264,7 +263,7 @@ pub fn render_spec(
         all.iter().rev().find_map(|p| Some((p, p.spec.deployment_mode.as_ref()?)))
     {
         let name = &profile.metadata.name;
-        let filler = Filler { profile: name, field: "deploymentMode".to_owned(), vars: &vars };
+        let filler = Filler { profile: name, mapping: None, vars: &vars };
         let destination = format!("config/resources/{}", filler.text("name", &mode.name)?);
         spec.mappings.push(RenderMapping {
             source: filler.source(&mode.source)?,
@@ -285,21 +284,27 @@ pub fn render_spec(
 
 struct Filler<'a> {
     profile: &'a Name,
-    field: String,
+    /// Which mapping; the deployment mode when absent.
+    mapping: Option<usize>,
     vars: &'a Vars,
 }
 
 impl Filler<'_> {
+    /// Such as `mappings[0]`.
+    fn place(&self) -> String {
+        self.mapping.map_or_else(|| "deploymentMode".to_owned(), |at| format!("mappings[{at}]"))
+    }
+
     fn text(&self, field: &str, text: &str) -> Result<String, SpecFault> {
         expand(text, self.vars).map(std::borrow::Cow::into_owned).map_err(|error| {
-            let field = format!("{}.{field}", self.field);
+            let field = format!("{}.{field}", self.place());
             SpecFault::Template { profile: self.profile.clone(), field, error }
         })
     }
 
     fn path(&self, field: &str, text: &str) -> Result<ManagedPath, SpecFault> {
         ManagedPath::parse(text.trim_end_matches('/')).map_err(|error| {
-            let field = format!("{}.{field}", self.field);
+            let field = format!("{}.{field}", self.place());
             SpecFault::Path { profile: self.profile.clone(), field, error }
         })
     }
@@ -314,7 +319,7 @@ impl Filler<'_> {
         if (filled.is_empty() || !path.is_empty()) && !path.split('/').all(plain) {
             return Err(SpecFault::Source {
                 profile: self.profile.clone(),
-                field: format!("{}.source", self.field),
+                field: format!("{}.source", self.place()),
                 source_path: filled,
             });
         }
@@ -333,7 +338,7 @@ impl Filler<'_> {
             required: mapping.required,
             template: mapping.template,
             max_size: mapping.max_size.map(|size| size.0),
-            label: format!("{} of {}", self.field, self.profile),
+            label: format!("{} of {}", self.place(), self.profile),
         })
     }
 }

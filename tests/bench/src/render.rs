@@ -119,7 +119,7 @@ impl Company {
                 },
                 &[],
             )?;
-            manifests.push(content.render(&self.url, &spec).await?);
+            manifests.push(content.render(&self.url, Arc::new(spec)).await?);
             if manifests.len() == 1 {
                 first_ms = milliseconds(began.elapsed());
             }

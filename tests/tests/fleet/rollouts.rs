@@ -52,7 +52,7 @@ async fn rollout(
     .await
 }
 
-fn phase<'v>(rollout: &'v Value) -> &'v str {
+fn phase(rollout: &Value) -> &str {
     rollout["status"]["phase"].as_str().unwrap_or_default()
 }
 

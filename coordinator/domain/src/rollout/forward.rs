@@ -144,9 +144,8 @@ pub(super) fn steps(
             );
             steps.push(Step::Finish { finish: Finish::Failed, message });
         } else {
-            // Those that are back take their part of the limit.
-            let back = steps.iter().filter(|step| is_assigned(step, rollout, at)).count();
-            steps.extend(assign(state, rollout, at, back, &moment));
+            let next = assign(state, rollout, at, &steps, &moment);
+            steps.extend(next);
         }
     }
     steps
@@ -243,14 +242,39 @@ fn open(state: &State, rollout: &Rollout, at: usize, now: Timestamp) -> Option<S
     })
 }
 
-/// How many of a stage are at work, also on what an earlier rollout told them.
-fn at_work(state: &State, rollout: &Rollout, at: usize) -> u32 {
-    let here = rollout.members.iter().filter(|(_, member)| member.stage as usize == at);
-    let busy = here.filter(|(gateway, member)| {
-        matches!(member.state, MemberState::Assigned { .. } | MemberState::Reverting { .. })
-            || is_busy(state, gateway)
-    });
-    u32::try_from(busy.count()).unwrap_or(u32::MAX)
+/// How much of a stage's limit is left.
+struct Room {
+    /// By this rollout's own members.
+    own: u32,
+    /// By all of the stage who are at work, also on what an earlier rollout told them.
+    all: u32,
+}
+
+impl Room {
+    fn of(state: &State, rollout: &Rollout, at: usize) -> Self {
+        let limit = rollout.stages[at].max_concurrent;
+        let (mut own, mut all) = (0_u32, 0_u32);
+        for (gateway, member) in here(rollout, at) {
+            let ours = matches!(
+                member.state,
+                MemberState::Assigned { .. } | MemberState::Reverting { .. }
+            );
+            own += u32::from(ours);
+            all += u32::from(ours || is_busy(state, gateway));
+        }
+        Self { own: limit.saturating_sub(own), all: limit.saturating_sub(all) }
+    }
+
+    /// Takes a place, if there is one. Who is at work already is told something newer instead, so that a
+    /// fix never waits for what it mends.
+    fn take(&mut self, is_busy: bool) -> bool {
+        let fits = self.own > 0 && (is_busy || self.all > 0);
+        if fits {
+            self.own -= 1;
+            self.all = self.all.saturating_sub(u32::from(!is_busy));
+        }
+        fits
+    }
 }
 
 /// Members of a stage that may begin now, in their order.
@@ -258,20 +282,19 @@ fn assign(
     state: &State,
     rollout: &Rollout,
     at: usize,
-    back: usize,
+    back: &[Step],
     moment: &Moment<'_>,
 ) -> Vec<Step> {
-    let room = rollout.stages[at].max_concurrent.saturating_sub(at_work(state, rollout, at));
-    let room = (room as usize).saturating_sub(back);
-    if room == 0 {
+    let mut room = Room::of(state, rollout, at);
+    // Those that are back take their part of the limit.
+    for _ in back.iter().filter(|step| is_assigned(step, rollout, at)) {
+        room.take(false);
+    }
+    if room.own == 0 {
         return Vec::new();
     }
-    let mut next: Vec<(&GatewayName, &RolloutMember)> = rollout
-        .members
-        .iter()
-        .map(|(gateway, member)| (gateway, member.as_ref()))
-        .filter(|(_, member)| member.stage as usize == at && member.state == MemberState::Pending)
-        .collect();
+    let mut next: Vec<(&GatewayName, &RolloutMember)> =
+        here(rollout, at).filter(|(_, member)| member.state == MemberState::Pending).collect();
     next.sort_by_key(|(_, member)| member.order);
     next.into_iter()
         .filter(|(gateway, member)| match waits(state, rollout, gateway, member, moment) {
@@ -286,7 +309,7 @@ fn assign(
                 | Waits::Window(_),
             ) => false,
         })
-        .take(room)
+        .filter(|(gateway, _)| room.take(is_busy(state, gateway)))
         .map(|(gateway, _)| Step::Assign { gateway: gateway.clone() })
         .collect()
 }
@@ -321,14 +344,12 @@ pub(super) fn returned(state: &State, rollout: &Rollout, moment: &Moment<'_>) ->
         .iter()
         .filter(|(_, member)| member.state == MemberState::Deferred)
         .filter(|(gateway, member)| waits(state, rollout, gateway, member, moment).is_none());
-    let mut room: std::collections::BTreeMap<u32, u32> = std::collections::BTreeMap::new();
+    let mut rooms: std::collections::BTreeMap<u32, Room> = std::collections::BTreeMap::new();
     for (gateway, member) in deferred {
-        let left = room.entry(member.stage).or_insert_with(|| {
-            let at = member.stage as usize;
-            rollout.stages[at].max_concurrent.saturating_sub(at_work(state, rollout, at))
-        });
-        if *left > 0 {
-            *left -= 1;
+        let room = rooms
+            .entry(member.stage)
+            .or_insert_with(|| Room::of(state, rollout, member.stage as usize));
+        if room.take(is_busy(state, gateway)) {
             steps.push(Step::Assign { gateway: gateway.clone() });
         }
     }

@@ -1,6 +1,7 @@
 //! Stories of the state: commands in, decisions out, without a runtime.
 
 mod identity;
+mod retry;
 mod secret;
 
 use millwright_coordinator_domain::{
@@ -327,39 +328,6 @@ fn a_member_that_a_person_is_asked_about_waits_for_the_answer() {
     cluster.report("g1", 2, applied(2));
     cluster.release_asking(3, true);
     assert!(cluster.drive().is_empty());
-}
-
-#[test]
-fn a_repair_takes_no_number_from_a_retry() {
-    let mut cluster = Cluster::new();
-    cluster.release(1);
-    cluster.drive();
-    cluster.report("g1", 1, applied(1));
-    let g1: GatewayName = "g1".parse().expect("a name");
-    // The agent has put drift back while somebody retries: each is told of.
-    cluster.accepted(Body::ActOnGateway { gateway: g1.clone(), action: GatewayAction::Retry });
-    cluster.report_try("g1", (1, 1, 1), applied(1));
-    cluster.report_try("g1", (1, 1, 1), applied(1));
-    let assignment = assignment_of(&cluster.state, &g1, Member::Single).expect("an assignment");
-    assert_eq!((assignment.attempt, assignment.repair), (2, 0));
-    cluster.report_try("g1", (1, 2, 0), applied(1));
-    let status = cluster.state.gateway_status(&g1).expect("a status");
-    let tries: Vec<(u32, u32)> = status.history.iter().map(|a| (a.attempt, a.repair)).collect();
-    assert_eq!(tries, [(1, 0), (1, 1), (2, 0)]);
-}
-
-#[test]
-fn a_try_that_was_replaced_moves_no_rollout() {
-    let mut cluster = Cluster::new();
-    cluster.release(1);
-    cluster.drive();
-    let gateway = "g1".parse().expect("a name");
-    cluster.accepted(Body::ActOnGateway { gateway, action: GatewayAction::Sync });
-    cluster.report_try("g1", (1, 1, 0), failed());
-    cluster.drive();
-    assert_eq!(cluster.phase("all-1"), "Running");
-    cluster.report_try("g1", (1, 2, 0), applied(1));
-    assert_eq!(cluster.drive(), ["g2", "g3"]);
 }
 
 #[test]

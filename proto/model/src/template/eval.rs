@@ -150,7 +150,7 @@ impl<'v> Run<'v> {
             name => {
                 let Some(value) = self.vars.fields.get(name) else {
                     let mut error = self.fault(*at, format!("unknown key .{name}"));
-                    let known = self.vars.fields.keys().map(String::as_str);
+                    let known = self.vars.fields.keys().map(AsRef::as_ref);
                     let near = nearest(name, known.chain(["Labels", "Vars"]));
                     error.hint = near.map(|near| format!(".{near}"));
                     return Err(error);

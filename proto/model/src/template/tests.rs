@@ -10,7 +10,7 @@ fn vars() -> Vars {
     let map = |pairs: &[(&str, &str)]| {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     };
-    Vars::new("Line-7", "north", &map(&labels), &map(&vars))
+    Vars::new("Line-7", "north", &map(&labels), map(&vars))
         .release("branch main", "0123456789abcdef0123456789abcdef01234567".parse().unwrap())
         .member(Member::Master)
 }

@@ -9,7 +9,7 @@ use millwright_model::template::{Template, Vars};
 
 fuzz_target!(|text: &str| {
     let values = BTreeMap::from([("a".to_owned(), "1".to_owned())]);
-    let vars = Vars::new("gw", "north", &values, &values);
+    let vars = Vars::new("gw", "north", &values, values.clone());
     match Template::parse(text) {
         Err(error) => assert!(error.position.offset <= text.len()),
         Ok(template) => match template.render_mapped(&vars) {

@@ -6,7 +6,7 @@ const CONFIG: &str = "{\n  \"systemName\": \"x\",\n  \"port\": 8088,\n  \"big\":
 
 fn vars() -> Vars {
     let map = |k: &str, v: &str| BTreeMap::from([(k.to_owned(), v.to_owned())]);
-    Vars::new("Line-7", "north", &map("area", "packing"), &map("siteNumber", "12"))
+    Vars::new("Line-7", "north", &map("area", "packing"), map("siteNumber", "12"))
 }
 
 fn rule(json: serde_json::Value) -> NormalizeRule {

@@ -255,7 +255,7 @@ proptest! {
     ) {
         let template = lines.join("\n");
         let labels = std::collections::BTreeMap::new();
-        let vars = Vars::new("g", "north", &labels, &labels);
+        let vars = Vars::new("g", "north", &labels, labels.clone());
         let old = expand(&template, &vars).unwrap();
         let mut new: Vec<String> = old.split('\n').map(str::to_owned).collect();
         let at = line.index(new.len() + 1);
