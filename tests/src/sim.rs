@@ -23,7 +23,7 @@ use self::{agent::Agent, invariant::Watch};
 use crate::world::World;
 
 /// Rounds in which things go wrong.
-const ROUNDS: usize = 120;
+const ROUNDS: usize = 60;
 /// Rounds of calm in which everything must end.
 const CALM: usize = 400;
 /// Between two rounds.

@@ -1,6 +1,8 @@
 //! The way forward: stages open one after the other, and members in their order, as far as limits,
 //! dependencies and people let them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use millwright_model::{
     id::GatewayName,
     resource::{DependencyFailure, OfflinePolicy, OnExpire},
@@ -162,9 +164,6 @@ fn steps_forward(steps: &[Step]) -> bool {
 
 /// Members of a stage that wait for one that failed, or for one that does.
 fn doomed(rollout: &Rollout, at: usize) -> u32 {
-    if rollout.policy.dependency_failure == DependencyFailure::Continue {
-        return 0;
-    }
     let open = here(rollout, at).filter(|(_, member)| is_open(member));
     u32::try_from(open.filter(|(name, _)| is_doomed(rollout, name)).count()).unwrap_or(u32::MAX)
 }
@@ -184,16 +183,24 @@ fn is_open(member: &RolloutMember) -> bool {
     matches!(member.state, MemberState::Pending | MemberState::Deferred)
 }
 
-/// Whether something that a member depends on has failed. A plan has no circles.
+/// Whether something that a member depends on has failed, at whatever distance.
 fn is_doomed(rollout: &Rollout, gateway: &GatewayName) -> bool {
-    let Some(member) = rollout.members.get(gateway) else { return false };
-    rollout.policy.dependency_failure != DependencyFailure::Continue
-        && member.depends_on.iter().any(|on| {
-            rollout.members.get(on).is_some_and(|other| {
-                matches!(other.state, MemberState::Failed { .. })
-                    || (is_open(other) && is_doomed(rollout, on))
-            })
-        })
+    if rollout.policy.dependency_failure == DependencyFailure::Continue {
+        return false;
+    }
+    let (mut way, mut seen) = (vec![gateway], BTreeSet::new());
+    while let Some(name) = way.pop() {
+        let Some(member) = rollout.members.get(name) else { continue };
+        for on in &member.depends_on {
+            match rollout.members.get(on) {
+                Some(other) if matches!(other.state, MemberState::Failed { .. }) => return true,
+                // Each once: there may be many ways to it.
+                Some(other) if is_open(other) && seen.insert(on) => way.push(on),
+                Some(_) | None => {}
+            }
+        }
+    }
+    false
 }
 
 /// Until when the stages before this one soak; `None` when that is over.
@@ -344,7 +351,7 @@ pub(super) fn returned(state: &State, rollout: &Rollout, moment: &Moment<'_>) ->
         .iter()
         .filter(|(_, member)| member.state == MemberState::Deferred)
         .filter(|(gateway, member)| waits(state, rollout, gateway, member, moment).is_none());
-    let mut rooms: std::collections::BTreeMap<u32, Room> = std::collections::BTreeMap::new();
+    let mut rooms: BTreeMap<u32, Room> = BTreeMap::new();
     for (gateway, member) in deferred {
         let room = rooms
             .entry(member.stage)
