@@ -295,7 +295,8 @@ fn assign(
     let mut room = Room::of(state, rollout, at);
     // Those that are back take their part of the limit.
     for _ in back.iter().filter(|step| is_assigned(step, rollout, at)) {
-        room.take(false);
+        room.own = room.own.saturating_sub(1);
+        room.all = room.all.saturating_sub(1);
     }
     if room.own == 0 {
         return Vec::new();

@@ -120,9 +120,7 @@ fn resume(rollout: &mut Rollout, said: &Said) -> Result<String, Rejection> {
             rollout.finished_at = None;
             rollout.stop = None;
         }
-        (RolloutPhase::Failed, _) => {
-            return Err(invalid("it was rolled back: a new plan goes forward again"));
-        }
+        (RolloutPhase::Failed, _) => return not_back(rollout).map(|()| String::new()),
         (RolloutPhase::Running, None) => return Err(invalid("it is not paused")),
         (
             RolloutPhase::Planned
@@ -243,6 +241,7 @@ fn retry(
     if !matches!(rollout.phase, RolloutPhase::Running | RolloutPhase::Failed) {
         return Err(invalid("the rollout has ended"));
     }
+    not_back(rollout)?;
     let failed: Vec<GatewayName> = rollout
         .members
         .iter()
@@ -268,7 +267,16 @@ fn retry(
     Ok(line(&format!("retry of {} gateways", failed.len()), said))
 }
 
+/// What went back goes forward by a new plan alone: its stages are done by evidence that is void.
+fn not_back(rollout: &Rollout) -> Result<(), Rejection> {
+    match rollout.back {
+        true => Err(invalid("it was rolled back: a new plan goes forward again")),
+        false => Ok(()),
+    }
+}
+
 fn skip(rollout: &mut Rollout, gateway: &GatewayName, said: &Said) -> Result<String, Rejection> {
+    not_back(rollout)?;
     let Some(member) = rollout.members.get(gateway) else {
         return Err(not_found(format!("gateway {gateway} is no member of it")));
     };
