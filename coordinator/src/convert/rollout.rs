@@ -248,25 +248,9 @@ fn step_out(step: &Step) -> log::RolloutStep {
 
 pub(super) fn act_in(act: log::ActOnRollout) -> Result<Body, InvalidBytes> {
     let log::ActOnRollout { rollout, action, stage, gateway, plan_hash } = act;
-    let named = || gateway.parse::<GatewayName>().map_err(bad);
-    let action = match action.as_str() {
-        "start" if plan_hash.is_empty() => RolloutAction::Start { plan_hash: None },
-        "start" => {
-            let hash = Digest::from_slice(&plan_hash).map_err(bad)?;
-            RolloutAction::Start { plan_hash: Some(hash) }
-        }
-        "pause" => RolloutAction::Pause,
-        "resume" => RolloutAction::Resume,
-        "approve" => RolloutAction::Approve { stage },
-        "deny" => RolloutAction::Deny { stage },
-        "promote" => RolloutAction::Promote,
-        "retry" if gateway.is_empty() => RolloutAction::Retry { gateway: None },
-        "retry" => RolloutAction::Retry { gateway: Some(named()?) },
-        "skip" => RolloutAction::Skip { gateway: named()? },
-        "abort" => RolloutAction::Abort,
-        "undo" => RolloutAction::Undo,
-        other => return Err(bad(format!("unknown action {other:?}"))),
-    };
+    let hash = (!plan_hash.is_empty()).then(|| Digest::from_slice(&plan_hash)).transpose();
+    let action =
+        RolloutAction::parse(&action, &stage, &gateway, hash.map_err(bad)?).map_err(bad)?;
     Ok(Body::ActOnRollout { rollout: rollout.parse().map_err(bad)?, action })
 }
 

@@ -259,3 +259,30 @@ pub enum Finish {
     /// Stopped, and nothing is in flight.
     Failed,
 }
+
+impl RolloutAction {
+    /// From the word that people and the log use, with what it may take; the error says what is wrong.
+    pub fn parse(
+        action: &str,
+        stage: &str,
+        gateway: &str,
+        plan_hash: Option<Digest>,
+    ) -> Result<Self, String> {
+        let named = || gateway.parse::<GatewayName>().map_err(|error| error.to_string());
+        let stage = stage.to_owned();
+        Ok(match action {
+            "start" => RolloutAction::Start { plan_hash },
+            "pause" => RolloutAction::Pause,
+            "resume" => RolloutAction::Resume,
+            "approve" => RolloutAction::Approve { stage },
+            "deny" => RolloutAction::Deny { stage },
+            "promote" => RolloutAction::Promote,
+            "retry" if gateway.is_empty() => RolloutAction::Retry { gateway: None },
+            "retry" => RolloutAction::Retry { gateway: Some(named()?) },
+            "skip" => RolloutAction::Skip { gateway: named()? },
+            "abort" => RolloutAction::Abort,
+            "undo" => RolloutAction::Undo,
+            other => return Err(format!("unknown action {other:?}")),
+        })
+    }
+}

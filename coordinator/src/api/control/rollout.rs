@@ -9,7 +9,7 @@ use millwright_coordinator_domain::{
 };
 use millwright_model::{
     digest::{Digest, GitId},
-    id::{GatewayName, Name, RolloutId},
+    id::{Name, RolloutId},
     resource::Kind,
 };
 use millwright_proto::{
@@ -39,27 +39,9 @@ fn deed(action: &RolloutAction) -> Deed {
 fn action_of(request: &wire::ActOnRolloutRequest) -> Result<RolloutAction, Status> {
     let wire::ActOnRolloutRequest { rollout: _, action, stage, gateway, plan_hash, reason: _ } =
         request;
-    let named = || gateway.parse::<GatewayName>().map_err(invalid);
-    let stage = stage.clone();
-    Ok(match action.as_str() {
-        "start" if plan_hash.is_empty() => RolloutAction::Start { plan_hash: None },
-        "start" => {
-            let hash = plan_hash.parse::<Digest>();
-            let hash = hash.map_err(|_| invalid(format!("{plan_hash:?} is no hash of a plan")))?;
-            RolloutAction::Start { plan_hash: Some(hash) }
-        }
-        "pause" => RolloutAction::Pause,
-        "resume" => RolloutAction::Resume,
-        "approve" => RolloutAction::Approve { stage },
-        "deny" => RolloutAction::Deny { stage },
-        "promote" => RolloutAction::Promote,
-        "retry" if gateway.is_empty() => RolloutAction::Retry { gateway: None },
-        "retry" => RolloutAction::Retry { gateway: Some(named()?) },
-        "skip" => RolloutAction::Skip { gateway: named()? },
-        "abort" => RolloutAction::Abort,
-        "undo" => RolloutAction::Undo,
-        other => return Err(invalid(format!("unknown action {other:?}"))),
-    })
+    let hash = (!plan_hash.is_empty()).then(|| plan_hash.parse::<Digest>()).transpose();
+    let hash = hash.map_err(|_| invalid(format!("{plan_hash:?} is no hash of a plan")))?;
+    RolloutAction::parse(action, stage, gateway, hash).map_err(invalid)
 }
 
 /// Answers `act_on_rollout`.
