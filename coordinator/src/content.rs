@@ -251,6 +251,17 @@ impl Content {
         self.job(move |_| Ok(mirror.descent(commit, held)?)).await
     }
 
+    /// What a commit says of itself.
+    pub async fn message(
+        &self,
+        repository: &Name,
+        url: &str,
+        commit: GitId,
+    ) -> Result<String, ContentFailed> {
+        let mirror = self.mirror(repository, url)?;
+        self.job(move |_| Ok(mirror.message(commit)?)).await
+    }
+
     /// Writes a pack of a commit and its files; see [`Mirror::write_pack`].
     pub async fn write_pack(
         &self,

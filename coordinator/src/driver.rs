@@ -2,6 +2,7 @@
 //! state again and again, takes no hint of what changed, and its commands carry what it saw: so a
 //! leader change loses nothing and does nothing twice.
 
+mod gate;
 mod plan;
 pub mod releases;
 
@@ -27,6 +28,8 @@ struct Memory {
     planned: u64,
     /// Failed plans are tried again, but not in a tight loop.
     retry_at: Option<tokio::time::Instant>,
+    /// Gates that are being asked.
+    questions: gate::Questions,
 }
 
 /// Runs until the node stops.
@@ -44,6 +47,7 @@ pub async fn run(shared: Shared) {
             continue;
         }
         let state = watch.borrow_and_update().state.clone();
+        memory.questions.begin(&shared, &state);
         round(&shared, &state, &mut memory).await;
     }
 }

@@ -13,6 +13,7 @@
 
 mod failure;
 mod pace;
+pub mod request;
 mod sign;
 
 use std::time::{Duration, Instant};

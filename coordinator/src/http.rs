@@ -33,6 +33,12 @@ async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
     (code, format!("{}\n", seen.as_str()))
 }
 
+fn passed_over(shared: &Shared) -> u64 {
+    let published = shared.consensus.watch();
+    let state = published.borrow().state.clone();
+    state.rollouts().values().map(|rollout| u64::from(rollout.failed_open)).sum()
+}
+
 async fn metrics(State(shared): State<Shared>) -> String {
     let group = shared.consensus.group();
     let gauges = [
@@ -46,6 +52,11 @@ async fn metrics(State(shared): State<Shared>) -> String {
             shared.consensus.log_disk_bytes(),
         ),
         ("millwright_agent_links", "Agents connected to this node.", shared.links.len() as u64),
+        (
+            "millwright_gates_passed_over",
+            "Gates that did not agree and were passed over by their policy, in the kept rollouts.",
+            passed_over(&shared),
+        ),
     ];
     let (api, peer) = (&shared.connections.api, &shared.connections.peer);
     let counters = [

@@ -2,6 +2,7 @@
 //! what to do is decided in `millwright-coordinator-domain`.
 
 pub mod api;
+pub mod change;
 pub mod cli;
 pub mod config;
 pub mod consensus;

@@ -39,14 +39,37 @@ pub async fn descent(
     commit: GitId,
     held: GitId,
 ) -> Result<Descent, Status> {
+    let url = obtained(shared, state, repository, commit).await?;
+    let found = shared.content.descent(repository, url, commit, held).await;
+    found.map_err(|error| failed(&error))
+}
+
+/// What a commit says of itself.
+pub async fn message(
+    shared: &Shared,
+    state: &State,
+    repository: &Name,
+    commit: GitId,
+) -> Result<String, Status> {
+    let url = obtained(shared, state, repository, commit).await?;
+    let found = shared.content.message(repository, url, commit).await;
+    found.map_err(|error| failed(&error))
+}
+
+/// Sees to it that a commit is here; the address of its repository.
+async fn obtained<'s>(
+    shared: &Shared,
+    state: &'s State,
+    repository: &Name,
+    commit: GitId,
+) -> Result<&'s str, Status> {
     let stored = state.repositories().get(repository).ok_or_else(|| {
         Status::not_found(format!("repository {repository} does not exist any more"))
     })?;
     let url = &stored.resource.spec.url;
     let got = objects::obtain(shared, state, repository, url, commit).await;
     got.map_err(|error| failed(&error))?;
-    let found = shared.content.descent(repository, url, commit, held).await;
-    found.map_err(|error| failed(&error))
+    Ok(url)
 }
 
 /// A batch or its error for the wire.

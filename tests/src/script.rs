@@ -9,6 +9,7 @@
 //! > wait 10m                  time passes
 //! > rollout approve [args]    a person acts on the newest rollout of the fleet
 //! > gateway retry g1          a person acts on a gateway
+//! > gate qa allow            what a gate answers from now on; also deny, defer 30s, fail, hang
 //! > hold 2 / lift 2           a person holds a commit, or lifts the hold
 //! > why g1 / why              what a gateway, or the newest rollout, waits for
 //! > put ... end               resources
@@ -24,6 +25,7 @@ use millwright_coordinator_domain::{
 };
 use millwright_model::{
     digest::GitId,
+    gate::{Decision, GateAnswer},
     id::{GatewayName, RolloutId},
     time::Span,
 };
@@ -39,7 +41,7 @@ const REPOSITORY: &str = "plant";
 pub fn play(script: &str, two_leaders: bool) -> anyhow::Result<String> {
     let world = World::led_by_two(two_leaders);
     let told = world.index();
-    let mut player = Player { world, told };
+    let mut player = Player { world, told, heard: 0 };
     let mut out = String::new();
     let mut lines = script.lines().peekable();
     while let Some(line) = lines.next() {
@@ -67,7 +69,8 @@ pub fn play(script: &str, two_leaders: bool) -> anyhow::Result<String> {
         }
         let said = player.deed(deed, &text).with_context(|| format!("> {deed}"))?;
         player.world.lead();
-        for line in player.news().chain(said.lines().map(str::to_owned)) {
+        let heard = player.heard();
+        for line in player.news().chain(heard).chain(said.lines().map(str::to_owned)) {
             writeln!(out, "  {line}")?;
         }
     }
@@ -77,6 +80,7 @@ pub fn play(script: &str, two_leaders: bool) -> anyhow::Result<String> {
 struct Player {
     world: World,
     told: u64,
+    heard: usize,
 }
 
 impl Player {
@@ -93,6 +97,13 @@ impl Player {
         let lines: Vec<String> =
             new.map(|event| line(&event.kind, &event.name, &event.message)).collect();
         lines.into_iter()
+    }
+
+    /// What gates were asked since the last time.
+    fn heard(&mut self) -> Vec<String> {
+        let all = &self.world.heard;
+        let since = std::mem::replace(&mut self.heard, all.len());
+        all[since..].to_vec()
     }
 
     fn newest(&self) -> anyhow::Result<RolloutId> {
@@ -142,10 +153,38 @@ impl Player {
                 let body = Body::HoldCommit { repository, commit, lift: verb == "lift" };
                 return Ok(refusal(&self.world.apply("operator/ann", "because", body).0));
             }
+            "gate" => self.gate(&rest)?,
             "why" => return self.why(first),
             other => bail!("unknown: {other}"),
         }
         Ok(String::new())
+    }
+
+    fn gate(&mut self, rest: &[&str]) -> anyhow::Result<()> {
+        let [name, word, more @ ..] = rest else { bail!("gate NAME ANSWER") };
+        let answer = |decision, retry_after| GateAnswer {
+            decision,
+            reason: "night shift".to_owned(),
+            retry_after,
+            warnings: Vec::new(),
+        };
+        let name = name.parse()?;
+        let says = match *word {
+            "allow" => Ok(answer(Decision::Allow, None)),
+            "deny" => Ok(answer(Decision::Deny, None)),
+            "defer" => {
+                let after = more.first().context("for how long?")?.parse()?;
+                Ok(answer(Decision::Defer, Some(after)))
+            }
+            "fail" => Err("gave no answer within 10s".to_owned()),
+            "hang" => {
+                self.world.gates.remove(&name);
+                return Ok(());
+            }
+            other => bail!("unknown answer {other}"),
+        };
+        self.world.gates.insert(name, says);
+        Ok(())
     }
 
     fn report(&mut self, rest: &[&str], end: End) -> anyhow::Result<String> {

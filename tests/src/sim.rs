@@ -6,6 +6,7 @@
 
 mod agent;
 mod chance;
+mod gate;
 pub mod invariant;
 mod people;
 
@@ -47,19 +48,25 @@ pub enum Fault {
     Lies,
     /// Rollouts of held commits go on.
     NoHolds,
+    /// Gates do not count.
+    NoGates,
+    /// A gate that has answered is asked again.
+    AsksTwice,
     /// The leader sleeps when all is calm.
     Asleep,
 }
 
 impl Fault {
     /// All that can be planted.
-    pub const ALL: [Fault; 7] = [
+    pub const ALL: [Fault; 9] = [
         Fault::NoLimit,
         Fault::NoOrder,
         Fault::NoStages,
         Fault::NoWindows,
         Fault::Lies,
         Fault::NoHolds,
+        Fault::NoGates,
+        Fault::AsksTwice,
         Fault::Asleep,
     ];
 }
@@ -137,6 +144,7 @@ impl Sim {
             self.world.wait(Span(self.rng.random_range(1..2 * ROUND.0)));
             people::interfere(self)?;
             self.lead()?;
+            gate::round(self, true)?;
             agent::round(self, true)?;
         }
         self.heal()?;
@@ -146,6 +154,7 @@ impl Sim {
             if self.fault != Fault::Asleep {
                 self.lead()?;
             }
+            gate::round(self, false)?;
             agent::round(self, false)?;
             let calm = self.agents.values().all(Agent::is_idle);
             if calm && invariant::every_rollout_ends(&self.world.state).is_ok() {
@@ -216,11 +225,15 @@ impl Sim {
                 let all = 0..u32::try_from(known.stages.len()).unwrap_or(0);
                 advance.steps.extend(all.map(|stage| Step::OpenStage { stage }));
             }
+            Fault::AsksTwice => advance.steps.extend(
+                known.questions().iter().map(|record| Step::AskGate { key: record.key.clone() }),
+            ),
             Fault::None
             | Fault::NoOrder
             | Fault::NoWindows
             | Fault::Lies
             | Fault::NoHolds
+            | Fault::NoGates
             | Fault::Asleep => {}
         }
         Body::AdvanceRollout(advance)
@@ -245,10 +258,15 @@ impl Sim {
             };
             let steps = match self.fault {
                 Fault::NoOrder => pending(rollout, has_dependency),
-                Fault::NoWindows | Fault::NoHolds => pending(rollout, |m| !has_dependency(m)),
-                Fault::None | Fault::NoLimit | Fault::NoStages | Fault::Lies | Fault::Asleep => {
-                    Vec::new()
+                Fault::NoWindows | Fault::NoHolds | Fault::NoGates => {
+                    pending(rollout, |m| !has_dependency(m))
                 }
+                Fault::None
+                | Fault::NoLimit
+                | Fault::NoStages
+                | Fault::Lies
+                | Fault::AsksTwice
+                | Fault::Asleep => Vec::new(),
             };
             bodies.extend(steps.into_iter().take(1).map(|step| {
                 Body::AdvanceRollout(AdvanceRollout {

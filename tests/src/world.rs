@@ -1,20 +1,24 @@
 //! A cluster without machines: the state, a clock that is set, and whoever proposes to it. Files are not
 //! rendered: a gateway's manifest is told by its name and the commit.
 
+use std::collections::BTreeMap;
+
 use millwright_coordinator_domain::{
     State, Touched,
     assignment::assignment_of,
     command::{
-        AgentRef, Body, Bootstrap, Command, LogContext, NodeRecord, Outcome, PlanMember,
-        ResolveRelease, StartRollout,
+        AgentRef, Body, Bootstrap, Command, GateAnswered, LogContext, NodeRecord, Outcome,
+        PlanMember, ResolveRelease, StartRollout,
     },
-    rollout::{PlanRequest, Refused, decide, wanted},
+    rollout::{OpenQuestion, PlanRequest, Refused, decide, open_questions, wanted},
+    state::{GateAsked, GateRecord},
 };
 use millwright_model::{
     assignment::Assignment,
     digest::{Digest, GitId},
     facts::GatewayFacts,
-    id::{GatewayName, Member, RequestId},
+    gate::GateAnswer,
+    id::{GatewayName, Member, Name, RequestId},
     report::{Failure, FailureKind, Phase, Report, Step},
     resource::parse_documents,
     time::{Span, Timestamp},
@@ -48,6 +52,10 @@ pub struct World {
     pub(crate) planned: Option<u64>,
     /// Every decision comes twice: a leader that does not know that it is none proposes it too.
     pub two_leaders: bool,
+    /// What gates answer; one that is not here never does.
+    pub gates: BTreeMap<Name, Result<GateAnswer, String>>,
+    /// Questions as the gates heard them.
+    pub heard: Vec<String>,
 }
 
 impl Default for World {
@@ -58,6 +66,8 @@ impl Default for World {
             index: 0,
             planned: None,
             two_leaders: false,
+            gates: BTreeMap::new(),
+            heard: Vec::new(),
         };
         let node = NodeRecord {
             name: "n1".parse().expect("a name"),
@@ -163,7 +173,8 @@ impl World {
     /// Carries out what the leader decides until it decides nothing.
     pub fn lead(&mut self) {
         for _ in 0..1_000 {
-            let bodies = self.decided();
+            let mut bodies = self.decided();
+            bodies.extend(self.answers());
             if bodies.is_empty() {
                 return;
             }
@@ -175,6 +186,27 @@ impl World {
             }
         }
         panic!("the decisions never end: {:?}", self.decided());
+    }
+
+    /// What gates that are asked now answer.
+    pub fn answers(&mut self) -> Vec<Body> {
+        let mut answers = Vec::new();
+        for OpenQuestion { rollout, record } in open_questions(&self.state) {
+            let GateRecord { key, attempt, .. } = record.as_ref();
+            let line = format!("{} hears of {} ({}), {attempt}", key.gate, key.subject, key.phase);
+            if !self.heard.contains(&format!("{rollout} {line}")) {
+                self.heard.push(format!("{rollout} {line}"));
+            }
+            let Some(outcome) = self.gates.get(&key.gate).cloned() else { continue };
+            answers.push(Body::GateAnswered(GateAnswered {
+                rollout,
+                key: key.clone(),
+                attempt: *attempt,
+                outcome,
+                asked: GateAsked::default(),
+            }));
+        }
+        answers
     }
 
     /// What an agent would be told.

@@ -36,6 +36,8 @@ fn every_planted_fault_is_found() {
             Fault::NoWindows => "began though",
             Fault::Lies => "has other files than",
             Fault::NoHolds => "held commit",
+            Fault::NoGates => "has not agreed",
+            Fault::AsksTwice => "was asked again",
             Fault::Asleep => "never ends",
         };
         // A fault may break another rule first: what it is about must be among those found.

@@ -86,6 +86,7 @@ impl State {
             Body::StartRollout(start) => self.start_rollout(scene, start),
             Body::PlanRefused { fleet, message } => self.plan_refused(scene, &fleet, message),
             Body::AdvanceRollout(advance) => self.advance_rollout(scene, advance),
+            Body::GateAnswered(answered) => self.gate_answered(scene, answered),
             Body::ActOnRollout { rollout, action } => self.act_on_rollout(scene, &rollout, action),
             Body::HoldCommit { repository, commit, lift } => {
                 self.hold_commit(scene, repository, commit, lift)

@@ -20,7 +20,8 @@ mod rollout;
 pub use self::{
     outcome::{Accepted, Outcome, Rejection},
     rollout::{
-        AdvanceRollout, Finish, PlanMember, PlanStage, RolloutAction, Scope, StartRollout, Step,
+        AdvanceRollout, Finish, GateAnswered, PlanMember, PlanStage, RolloutAction, Scope,
+        StartRollout, Step,
     },
 };
 use crate::render::RenderSpec;
@@ -104,6 +105,8 @@ pub enum Body {
     },
     /// What a rollout does next.
     AdvanceRollout(AdvanceRollout),
+    /// What a gate answered.
+    GateAnswered(GateAnswered),
     /// What a person asks of a rollout.
     ActOnRollout {
         /// Which.

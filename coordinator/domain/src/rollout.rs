@@ -6,6 +6,7 @@ mod back;
 mod count;
 mod decide;
 mod forward;
+mod gate;
 mod order;
 mod plan;
 mod seen;
@@ -16,11 +17,13 @@ use millwright_model::id::{GatewayName, Name};
 pub use self::{
     count::{StageCount, count},
     decide::decide,
+    gate::{OpenQuestion, gate_named, open_questions},
     order::PlanFault,
     plan::{PlanRequest, Refused, WantedMember, wanted},
 };
 pub(crate) use self::{
     forward::{Moment, Waits, sick, soaks_until, waits},
+    gate::{Consent, Point, consent},
     plan::hold_of,
     seen::{away_since, in_sync},
 };

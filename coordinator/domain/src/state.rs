@@ -1,5 +1,6 @@
 //! The replicated state. Cheap to clone: maps are shared until one of them changes.
 
+mod gate;
 mod gateway;
 mod record;
 mod ring;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::ring::Ring;
 pub use self::{
+    gate::{GateAsked, GateKey, GateOutcome, GateRecord},
     gateway::{
         Attempt, AttemptResult, BackupStatus, Confirmation, Connection, Desired, DesiredOrigin,
         GatewayStatus, InstructionAnswer, InstructionRecord, Pause,
@@ -210,6 +212,11 @@ impl State {
     /// Names of all gateways.
     pub fn gateways_named(&self) -> impl Iterator<Item = &GatewayName> {
         self.gateways.keys()
+    }
+
+    /// A gateway.
+    pub fn gateway(&self, name: &GatewayName) -> Option<&Gateway> {
+        self.gateways.get(name).map(|stored| &stored.resource)
     }
 
     /// Labels of a gateway.

@@ -7,6 +7,7 @@ use millwright_model::{
 };
 use serde_json::{Value, json};
 
+mod gate;
 mod gateway;
 mod rollout;
 

@@ -47,6 +47,14 @@ impl Mirror {
         described(&repository, text, id)
     }
 
+    /// What a commit says of itself.
+    pub fn message(&self, commit: GitId) -> Result<String, MirrorFailed> {
+        let repository = self.local();
+        let failed = |why: String| MirrorFailed::Object { id: commit.to_string(), why };
+        let found = repository.find_commit(to_git(commit)).map_err(|e| failed(chain(&e)))?;
+        Ok(found.message_raw().map_err(|e| failed(chain(&e)))?.to_string())
+    }
+
     /// What a person means: `heads/BRANCH`, `tags/TAG`, a branch, a tag, or the beginning of a commit
     /// id. A name that is both a branch and a tag is refused.
     pub fn resolve_typed(&self, typed: &str) -> Result<Resolved, MirrorFailed> {

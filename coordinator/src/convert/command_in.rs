@@ -64,6 +64,7 @@ fn body_in(body: Wire) -> Result<Body, InvalidBytes> {
             Body::PlanRefused { fleet: fleet.parse().map_err(bad)?, message }
         }
         Wire::AdvanceRollout(advance) => Body::AdvanceRollout(rollout::advance_in(advance)?),
+        Wire::GateAnswered(answered) => rollout::gate_in(answered)?,
         Wire::ActOnRollout(act) => rollout::act_in(act)?,
         Wire::HoldCommit(log::HoldCommit { repository, commit, lift }) => Body::HoldCommit {
             repository: repository.parse().map_err(bad)?,

@@ -60,6 +60,7 @@ fn body_out(body: &Body) -> Wire {
             fleet: fleet.to_string(),
             message: message.clone(),
         }),
+        Body::GateAnswered(answered) => Wire::GateAnswered(rollout::gate_out(answered)),
         Body::ActOnRollout { rollout, action } => {
             Wire::ActOnRollout(rollout::act_out(rollout, action))
         }

@@ -1,7 +1,8 @@
 //! Commands about rollouts, from and to protobuf.
 
 use millwright_coordinator_domain::command::{
-    AdvanceRollout, Body, Finish, PlanMember, PlanStage, RolloutAction, Scope, StartRollout, Step,
+    AdvanceRollout, Body, Finish, GateAnswered, PlanMember, PlanStage, RolloutAction, Scope,
+    StartRollout, Step,
 };
 use millwright_model::{
     digest::Digest,
@@ -96,24 +97,30 @@ pub(super) fn start_out(start: &StartRollout) -> log::StartRollout {
 }
 
 fn stage_in(stage: log::PlanStage) -> Result<PlanStage, InvalidBytes> {
-    let log::PlanStage { name, max_concurrent, soak_ms, quorum, approval_json } = stage;
+    let log::PlanStage { name, max_concurrent, soak_ms, quorum, approval_json, gates_json } = stage;
+    let gates = match &gates_json[..] {
+        [] => Vec::new(),
+        json => serde_json::from_slice(json).map_err(bad)?,
+    };
     Ok(PlanStage {
         name,
         max_concurrent,
         soak: Span(soak_ms),
         approval: serde_json::from_slice(&approval_json).map_err(bad)?,
         quorum,
+        gates,
     })
 }
 
 fn stage_out(stage: &PlanStage) -> log::PlanStage {
-    let PlanStage { name, max_concurrent, soak, approval, quorum } = stage;
+    let PlanStage { name, max_concurrent, soak, approval, quorum, gates } = stage;
     log::PlanStage {
         name: name.clone(),
         max_concurrent: *max_concurrent,
         soak_ms: soak.0,
         quorum: *quorum,
         approval_json: json(approval),
+        gates_json: if gates.is_empty() { Vec::new() } else { json(gates) },
     }
 }
 
@@ -186,14 +193,16 @@ pub(super) fn advance_out(advance: &AdvanceRollout) -> log::AdvanceRollout {
 }
 
 fn plain(step: &str, gateway: String, stage: u32, message: String) -> log::RolloutStep {
-    log::RolloutStep { step: step.to_owned(), gateway, stage, message, scope: String::new() }
+    let step = step.to_owned();
+    log::RolloutStep { step, gateway, stage, message, ..log::RolloutStep::default() }
 }
 
 fn step_in(step: log::RolloutStep) -> Result<Step, InvalidBytes> {
-    let log::RolloutStep { step, gateway, stage, message, scope } = step;
+    let log::RolloutStep { step, gateway, stage, message, scope, gate_key_json } = step;
     let gateway = || gateway.parse::<GatewayName>().map_err(bad);
     Ok(match step.as_str() {
         "ask_approval" => Step::AskApproval { stage },
+        "ask_gate" => Step::AskGate { key: serde_json::from_slice(&gate_key_json).map_err(bad)? },
         "open_stage" => Step::OpenStage { stage },
         "close_stage" => Step::CloseStage { stage },
         "assign" => Step::Assign { gateway: gateway()? },
@@ -220,6 +229,11 @@ fn step_out(step: &Step) -> log::RolloutStep {
     let none = String::new;
     match step {
         Step::AskApproval { stage } => plain("ask_approval", none(), *stage, none()),
+        Step::AskGate { key } => log::RolloutStep {
+            step: "ask_gate".to_owned(),
+            gate_key_json: json(key),
+            ..log::RolloutStep::default()
+        },
         Step::OpenStage { stage } => plain("open_stage", none(), *stage, none()),
         Step::CloseStage { stage } => plain("close_stage", none(), *stage, none()),
         Step::Assign { gateway } => plain("assign", gateway.to_string(), 0, none()),
@@ -243,6 +257,34 @@ fn step_out(step: &Step) -> log::RolloutStep {
             let step = plain("roll_back", none(), stage, cause.clone());
             log::RolloutStep { scope: word.to_owned(), ..step }
         }
+    }
+}
+
+pub(super) fn gate_in(answered: log::GateAnswered) -> Result<Body, InvalidBytes> {
+    let log::GateAnswered { rollout, key_json, attempt, answer_json, failure, asked_json } =
+        answered;
+    let outcome = match &answer_json[..] {
+        [] => Err(failure),
+        json => Ok(serde_json::from_slice(json).map_err(bad)?),
+    };
+    Ok(Body::GateAnswered(GateAnswered {
+        rollout: rollout.parse().map_err(bad)?,
+        key: serde_json::from_slice(&key_json).map_err(bad)?,
+        attempt,
+        outcome,
+        asked: serde_json::from_slice(&asked_json).map_err(bad)?,
+    }))
+}
+
+pub(super) fn gate_out(answered: &GateAnswered) -> log::GateAnswered {
+    let GateAnswered { rollout, key, attempt, outcome, asked } = answered;
+    log::GateAnswered {
+        rollout: rollout.to_string(),
+        key_json: json(key),
+        attempt: *attempt,
+        answer_json: outcome.as_ref().map(json).unwrap_or_default(),
+        failure: outcome.as_ref().err().cloned().unwrap_or_default(),
+        asked_json: json(asked),
     }
 }
 

@@ -51,7 +51,8 @@ pub struct Gate {
     /// When it is asked.
     pub phase: Phase,
     /// `http://…` or `https://…`. Redirects are not followed. User and password in it are sent as
-    /// basic authentication; only host and port are ever shown.
+    /// basic authentication. Rollouts, messages and logs show only host and port; whoever may read
+    /// the fleet sees all of it, so `secretRef` is the better way.
     #[schemars(length(min = 1, max = 2048))]
     pub url: String,
     /// How long one request may take, from the connection to the last byte; `1s` to `30s`. Default
@@ -175,6 +176,12 @@ impl Gate {
             .and_then(|()| within("timeout", self.timeout, TIMEOUT))
             .and_then(|()| within("expires", self.expires_after(), EXPIRES))
             .and_then(|()| retries())
+            .and_then(|()| match self.phase {
+                Phase::PreSync => Ok(()),
+                _ if !self.applies_to_rollback => Ok(()),
+                _ => Err("appliesToRollback is for the phase preSync: a rollback has no stages"
+                    .to_owned()),
+            })
             .map_err(|why| InvalidGate { gate: self.name.clone(), why })
     }
 

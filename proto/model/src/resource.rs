@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     fleet::{
-        Approval, DependencyFailure, FleetSpec, Offline, OfflinePolicy, OnExpire, OnFailure,
-        RolloutPolicy, Stage, StopWhen, Trigger,
+        Approval, DependencyFailure, FleetLimits, FleetSpec, Offline, OfflinePolicy, OnExpire,
+        OnFailure, RolloutPolicy, SiteConsistency, Stage, StopWhen, Trigger,
     },
     kind::{Kind, UnknownKind},
     parse::{InvalidResource, SourceError, parse_documents},

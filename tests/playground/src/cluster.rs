@@ -25,7 +25,8 @@ pub struct Node {
     pub api: String,
     /// `host:port` for coordinators.
     pub peer: String,
-    http: String,
+    /// Address of its health and metrics port.
+    pub http: String,
     process: Option<Process>,
 }
 

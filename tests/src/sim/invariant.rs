@@ -3,6 +3,7 @@
 
 mod applied;
 mod dependencies;
+mod gates;
 mod generations;
 mod holds;
 mod limits;
@@ -99,6 +100,7 @@ impl Watch {
             .and_then(|()| stages::check(&seen))
             .and_then(|()| windows::check(&seen))
             .and_then(|()| holds::check(&seen))
+            .and_then(|()| gates::check(&seen))
             .and_then(|()| generations::check(&seen, &mut self.promised))
             .and_then(|()| applied::check(&seen, &self.truth))
             .map_err(|why| format!("{why}\nafter {body:?}"))

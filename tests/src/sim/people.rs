@@ -52,10 +52,22 @@ fn fleet(rng: &mut StdRng) -> String {
         true => ", windows: [{name: w, kind: allow, schedule: \"*/20 * * * *\", duration: 12m}]",
         false => "",
     };
+    let phase =
+        |rng: &mut StdRng| ["prePlan", "preStage", "preSync", "postStage"][rng.random_range(0..4)];
+    let gates = match rng.random_bool(0.4) {
+        true => format!(
+            ", gates: [{{name: one, phase: {}, url: 'http://one.example', expires: 5m, failurePolicy: ignore}}, \
+             {{name: two, phase: {}, url: 'http://two.example'}}, \
+             {{name: back, phase: preSync, url: 'http://back.example', appliesToRollback: true, match: stage=rest}}]",
+            phase(rng),
+            phase(rng)
+        ),
+        false => String::new(),
+    };
     format!(
         "{{apiVersion: millwright.dev/v1, kind: Fleet, metadata: {{name: all}}, spec: {{repository: plant, onFailure: {failure}, \
          dependencyFailure: {dependency}, stopWhen: {{failed: {stop}}}, offline: {{policy: {offline}, after: 1m}}, perGatewayDeadline: 10m, \
-         stages: [{{name: canary, select: stage=canary, soak: {soak}}}, {{name: rest, maxConcurrent: {limit}, approval: {{required: {approval}, expires: 20m}}}}]{windows}}}}}\n"
+         stages: [{{name: canary, select: stage=canary, soak: {soak}}}, {{name: rest, maxConcurrent: {limit}, approval: {{required: {approval}, expires: 20m}}}}]{windows}{gates}}}}}\n"
     )
 }
 

@@ -9,6 +9,7 @@ mod client;
 mod e2e;
 mod fault_sweep;
 mod full_disk;
+mod gates;
 mod hostile;
 mod ignition_8_1;
 mod max_delete;

@@ -1,6 +1,7 @@
 //! Beginning a rollout, and what becomes of the one before.
 
 mod act;
+mod gate;
 mod steps;
 
 use std::sync::Arc;
@@ -63,6 +64,9 @@ impl State {
             paused: None,
             stop: None,
             back: false,
+            questions: Vec::new(),
+            asks: false,
+            failed_open: 0,
             moved_at: now,
             started_at: now,
             finished_at: None,

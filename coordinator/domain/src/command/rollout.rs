@@ -2,6 +2,7 @@
 
 use millwright_model::{
     digest::{Digest, GitId},
+    gate::{Gate, GateAnswer},
     id::{GatewayName, Name, RolloutId},
     path::ManagedPath,
     resource::{Approval, RolloutPolicy},
@@ -9,7 +10,11 @@ use millwright_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{render::RenderSpec, rollout::PlanRequest};
+use crate::{
+    render::RenderSpec,
+    rollout::PlanRequest,
+    state::{GateAsked, GateKey},
+};
 
 /// A stage as frozen in a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +32,9 @@ pub struct PlanStage {
     /// How many of a hundred must have the new files.
     #[serde(default = "all")]
     pub quorum: u32,
+    /// Services that are asked in it, besides those of the fleet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
 }
 
 fn all() -> u32 {
@@ -42,6 +50,7 @@ impl PlanStage {
             soak: Span::default(),
             approval: Approval::default(),
             quorum: QUORUM,
+            gates: Vec::new(),
         }
     }
 }
@@ -150,6 +159,11 @@ pub enum Step {
         /// Which.
         stage: u32,
     },
+    /// A gate is about to be asked.
+    AskGate {
+        /// What.
+        key: GateKey,
+    },
     /// Members of a stage may begin.
     OpenStage {
         /// Which.
@@ -196,6 +210,21 @@ pub enum Step {
         /// Why; empty when it is done.
         message: String,
     },
+}
+
+/// See [`super::Body::GateAnswered`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct GateAnswered {
+    /// In which rollout.
+    pub rollout: RolloutId,
+    /// To which question.
+    pub key: GateKey,
+    /// Which asking of it.
+    pub attempt: u32,
+    /// The answer, or why there is none.
+    pub outcome: Result<GateAnswer, String>,
+    /// How it was asked.
+    pub asked: GateAsked,
 }
 
 /// Which members go back.

@@ -4,7 +4,10 @@
 
 use millwright_model::{id::GatewayName, time::Timestamp};
 
-use super::seen::is_offline;
+use super::{
+    gate::{Consent, Point, consent},
+    seen::is_offline,
+};
 use crate::{
     State,
     command::{Finish, Step},
@@ -56,10 +59,18 @@ pub(super) fn steps(state: &State, rollout: &Rollout, now: Timestamp) -> Vec<Ste
         running.iter().chain(&waiting).map(|(_, member)| *member).collect();
     let is_needed =
         |gateway: &GatewayName| unsettled.iter().any(|member| member.depends_on.contains(gateway));
-    waiting
-        .iter()
-        .filter(|(gateway, _)| !is_needed(gateway))
-        .take(room)
-        .map(|(gateway, _)| Step::Revert { gateway: (*gateway).clone() })
-        .collect()
+    let next = waiting.iter().filter(|(gateway, _)| !is_needed(gateway)).take(room);
+    let mut steps = Vec::new();
+    for (gateway, _) in next {
+        match consent(state, rollout, Point::Back(gateway), now) {
+            Consent::Given => steps.push(Step::Revert { gateway: (*gateway).clone() }),
+            Consent::Ask(keys) => steps.extend(keys.into_iter().map(|key| Step::AskGate { key })),
+            Consent::Waits(_) => {}
+            Consent::Denied(why) => {
+                let message = format!("the way back stops: {why}");
+                return vec![Step::Finish { finish: Finish::Failed, message }];
+            }
+        }
+    }
+    steps
 }

@@ -6,7 +6,7 @@ use millwright_model::{
     time::Timestamp,
 };
 
-use super::{back, forward, plan, stop};
+use super::{back, forward, gate, plan, stop};
 use crate::{
     State,
     command::{AdvanceRollout, Body, Finish, Scope, Step},
@@ -35,7 +35,8 @@ pub fn decide(state: &State, now: Timestamp) -> Vec<Body> {
                         && rollout.counts().iter().any(|count| count.deferred > 0)
                         && newest(id) =>
                 {
-                    forward::returned(state, rollout, &forward::Moment::of(state, rollout, now))
+                    let moment = forward::Moment::of(state, rollout, now);
+                    forward::returned(state, rollout, &moment)
                 }
                 RolloutPhase::Completed
                 | RolloutPhase::Planned
@@ -71,6 +72,11 @@ fn running(state: &State, rollout: &Rollout, now: Timestamp) -> Vec<Step> {
     {
         return Vec::new();
     }
+    let asked = gate::consent(state, rollout, gate::Point::Plan, now);
+    let denied = |message| vec![Step::Finish { finish: Finish::Failed, message }];
+    if let Some(steps) = asked.steps(denied) {
+        return steps;
+    }
     forward::steps(state, rollout, counts, now)
 }
 
@@ -89,7 +95,7 @@ fn overdue(rollout: &Rollout, now: Timestamp) -> Vec<Step> {
     .collect()
 }
 
-fn stopped(rollout: &Rollout, cause: String, in_flight: bool) -> Vec<Step> {
+pub(super) fn stopped(rollout: &Rollout, cause: String, in_flight: bool) -> Vec<Step> {
     let scope = match rollout.policy.on_failure {
         // What is in flight ends first; nothing new begins.
         OnFailure::Pause if in_flight => return Vec::new(),

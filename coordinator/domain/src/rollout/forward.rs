@@ -1,11 +1,14 @@
 //! The way forward: stages open one after the other, and members in their order, as far as limits,
 //! dependencies and people let them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use millwright_model::{
     id::GatewayName,
-    resource::{DependencyFailure, OfflinePolicy, OnExpire},
+    resource::{DependencyFailure, OfflinePolicy, OnExpire, OnFailure},
     time::Timestamp,
     window::{Calendar, Evaluation},
 };
@@ -13,16 +16,19 @@ use millwright_model::{
 use super::{
     asked,
     count::StageCount,
+    decide::stopped,
+    gate::{Consent, Point, consent},
     seen::{in_sync, is_busy, is_connected, is_offline, unwell},
 };
 use crate::{
     State,
     command::{Finish, Scope, Step},
-    state::{MemberState, Rollout, RolloutMember},
+    state::{GateRecord, MemberState, Rollout, RolloutMember},
 };
 
 /// A moment, and which windows of the fleet are open in it.
 pub(crate) struct Moment<'s> {
+    now: Timestamp,
     calendar: Option<Calendar<'s>>,
 }
 
@@ -32,7 +38,7 @@ impl<'s> Moment<'s> {
         let fleet = state.fleets.get(&rollout.fleet);
         let windows = fleet.map(|stored| &stored.resource.spec.windows[..]).unwrap_or_default();
         let calendar = (!windows.is_empty()).then(|| Calendar::at(windows, now));
-        Self { calendar }
+        Self { now, calendar }
     }
 
     /// Why a gateway may not be changed now.
@@ -58,6 +64,8 @@ pub(crate) enum Waits {
     Offline,
     /// No window is open.
     Window(Evaluation),
+    /// A gate: it is asked, or has put its answer off.
+    Gate(Arc<GateRecord>),
 }
 
 /// What a member that could be next waits for; `None` when it may begin.
@@ -84,6 +92,11 @@ pub(crate) fn waits(
     }
     if let Some(evaluation) = moment.closed(state, gateway) {
         return Some(Waits::Window(evaluation));
+    }
+    // Before its agent is looked at, but for one that must be asked: nobody is asked about a gateway
+    // that is away.
+    if let Consent::Waits(record) = consent(state, rollout, Point::Sync(gateway), moment.now) {
+        return Some(Waits::Gate(record));
     }
     // Last: by policy one that is away is told all the same.
     (!is_connected(state, gateway)).then_some(Waits::Offline)
@@ -136,7 +149,7 @@ pub(super) fn steps(
         let open = count.pending + count.deferred;
         if count.running == 0 && count.reaches(rollout.stages[at].quorum) && left(rollout, at) == 0
         {
-            steps.push(Step::CloseStage { stage });
+            steps.extend(close(state, rollout, at, now));
         } else if count.running == 0 && doomed == open && !steps_forward(&steps) {
             let name = &rollout.stages[at].name;
             let (applied, wanted) = (count.applied, count.wanted());
@@ -225,28 +238,47 @@ pub(crate) fn sick<'r>(
     earlier.find_map(|(gateway, member)| Some((gateway, unwell(state, gateway, member)?)))
 }
 
-fn open(state: &State, rollout: &Rollout, at: usize, now: Timestamp) -> Option<Step> {
+fn open(state: &State, rollout: &Rollout, at: usize, now: Timestamp) -> Vec<Step> {
     let stage = u32::try_from(at).unwrap_or(u32::MAX);
     if soaks_until(rollout, at, now).is_some() || sick(state, rollout, at).is_some() {
-        return None;
+        return Vec::new();
     }
     let (approval, progress) = (&rollout.stages[at].approval, rollout.progress_of(at));
-    if !approval.required || progress.approved.is_some() {
-        return Some(Step::OpenStage { stage });
+    if approval.required && progress.approved.is_none() {
+        let Some(asked_at) = progress.asked_at else {
+            return vec![Step::AskApproval { stage }];
+        };
+        if asked_at.plus(approval.expires) > now {
+            return Vec::new();
+        }
+        let name = &rollout.stages[at].name;
+        let message = format!("nobody approved stage {name} within {}", approval.expires);
+        match approval.on_expire {
+            OnExpire::Deny => return vec![Step::Finish { finish: Finish::Failed, message }],
+            OnExpire::Allow => {}
+            OnExpire::Rollback => {
+                return vec![Step::RollBack { scope: Scope::All, cause: message }];
+            }
+        }
     }
-    let Some(asked_at) = progress.asked_at else {
-        return Some(Step::AskApproval { stage });
+    // Last, so that what a gate says is of this moment.
+    let denied = |message| vec![Step::Finish { finish: Finish::Failed, message }];
+    let asked = consent(state, rollout, Point::Open(at), now).steps(denied);
+    asked.unwrap_or_else(|| vec![Step::OpenStage { stage }])
+}
+
+/// The end of a stage that has what it wants. A gate that says no has found harm: it is a failure.
+fn close(state: &State, rollout: &Rollout, at: usize, now: Timestamp) -> Vec<Step> {
+    let stage = u32::try_from(at).unwrap_or(u32::MAX);
+    let denied = |cause| match rollout.policy.on_failure {
+        // None of its gateways has failed by itself.
+        OnFailure::RollbackGateway => vec![Step::RollBack { scope: Scope::Stage(stage), cause }],
+        OnFailure::Pause | OnFailure::RollbackStage | OnFailure::RollbackAll => {
+            stopped(rollout, cause, false)
+        }
     };
-    if asked_at.plus(approval.expires) > now {
-        return None;
-    }
-    let name = &rollout.stages[at].name;
-    let message = format!("nobody approved stage {name} within {}", approval.expires);
-    Some(match approval.on_expire {
-        OnExpire::Deny => Step::Finish { finish: Finish::Failed, message },
-        OnExpire::Allow => Step::OpenStage { stage },
-        OnExpire::Rollback => Step::RollBack { scope: Scope::All, cause: message },
-    })
+    let asked = consent(state, rollout, Point::Close(at), now).steps(denied);
+    asked.unwrap_or_else(|| vec![Step::CloseStage { stage }])
 }
 
 /// How much of a stage's limit is left.
@@ -304,22 +336,43 @@ fn assign(
     let mut next: Vec<(&GatewayName, &RolloutMember)> =
         here(rollout, at).filter(|(_, member)| member.state == MemberState::Pending).collect();
     next.sort_by_key(|(_, member)| member.order);
-    next.into_iter()
-        .filter(|(gateway, member)| match waits(state, rollout, gateway, member, moment) {
+    let mut steps = Vec::new();
+    for (gateway, member) in next {
+        let may = match waits(state, rollout, gateway, member, moment) {
             None => true,
             // It hears of it when it comes; until then it counts as in flight.
             Some(Waits::Offline) => rollout.policy.offline.policy == OfflinePolicy::Wait,
+            // Its place is kept for it, so that no more are asked about than can begin.
+            Some(Waits::Gate(record)) if record.answer.is_none() => {
+                room.take(is_busy(state, gateway));
+                false
+            }
             Some(
                 Waits::Stage
                 | Waits::Paused(_)
                 | Waits::Asked(_)
                 | Waits::Dependency(..)
+                | Waits::Gate(_)
                 | Waits::Window(_),
             ) => false,
-        })
-        .filter(|(gateway, _)| room.take(is_busy(state, gateway)))
-        .map(|(gateway, _)| Step::Assign { gateway: gateway.clone() })
-        .collect()
+        };
+        if may && room.take(is_busy(state, gateway)) {
+            steps.extend(begin(state, rollout, gateway, moment));
+        }
+    }
+    steps
+}
+
+/// A member whose turn it is: its gates are asked before it is told. It keeps its place meanwhile.
+fn begin(
+    state: &State,
+    rollout: &Rollout,
+    gateway: &GatewayName,
+    moment: &Moment<'_>,
+) -> Vec<Step> {
+    let denied = |message| vec![Step::Fail { gateway: gateway.clone(), message }];
+    let asked = consent(state, rollout, Point::Sync(gateway), moment.now).steps(denied);
+    asked.unwrap_or_else(|| vec![Step::Assign { gateway: gateway.clone() }])
 }
 
 /// Members of the open stage whose agents have been away for too long.
@@ -358,7 +411,7 @@ pub(super) fn returned(state: &State, rollout: &Rollout, moment: &Moment<'_>) ->
             .entry(member.stage)
             .or_insert_with(|| Room::of(state, rollout, member.stage as usize));
         if room.take(is_busy(state, gateway)) {
-            steps.push(Step::Assign { gateway: gateway.clone() });
+            steps.extend(begin(state, rollout, gateway, moment));
         }
     }
     steps

@@ -215,6 +215,7 @@ fn stages_of(fleet: &Fleet, members: &BTreeMap<GatewayName, u32>) -> Vec<PlanSta
             soak: stage.soak,
             approval: stage.approval.clone(),
             quorum: stage.quorum,
+            gates: stage.gates.clone(),
         })
         .collect()
 }

@@ -12,6 +12,7 @@ use millwright_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::{GateKey, GateRecord};
 use crate::{
     command::{Finish, PlanStage},
     render::RenderSpec,
@@ -231,6 +232,15 @@ pub struct Rollout {
     /// Whether it was turned round.
     #[serde(default)]
     pub back: bool,
+    /// What was asked of gates, sorted by key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) questions: Vec<Arc<GateRecord>>,
+    /// Whether one of them has no answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) asks: bool,
+    /// Times that a policy stood in for a gate's consent.
+    #[serde(default)]
+    pub failed_open: u32,
     /// When something went forward last: its deadline counts from here.
     #[serde(default)]
     pub moved_at: Timestamp,
@@ -272,6 +282,26 @@ impl Rollout {
         let member = Arc::make_mut(member);
         member.state = state;
         member.since = now;
+    }
+
+    /// What was asked of gates.
+    pub fn questions(&self) -> &[Arc<GateRecord>] {
+        &self.questions
+    }
+
+    /// What was asked under a key.
+    pub(crate) fn question(&self, key: &GateKey) -> Option<&Arc<GateRecord>> {
+        let at = self.questions.binary_search_by(|record| record.key.cmp(key)).ok()?;
+        self.questions.get(at)
+    }
+
+    /// A question stands so from now on.
+    pub(crate) fn record(&mut self, record: GateRecord) {
+        match self.questions.binary_search_by(|known| known.key.cmp(&record.key)) {
+            Ok(at) => self.questions[at] = Arc::new(record),
+            Err(at) => self.questions.insert(at, Arc::new(record)),
+        }
+        self.asks = self.questions.iter().any(|record| record.answer.is_none());
     }
 
     /// Whatever becomes of this member, nobody turns it back any more.

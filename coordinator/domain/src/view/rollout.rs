@@ -1,12 +1,14 @@
 //! What people see of fleets and their rollouts.
 
 use millwright_model::{
+    gate::origin,
     id::{GatewayName, Name, RolloutId},
+    resource::RolloutPolicy,
     time::Timestamp,
 };
 use serde_json::{Value, json};
 
-use super::gateway::verdict;
+use super::{gate, gateway::verdict};
 use crate::{
     State,
     rollout::{StageCount, owner},
@@ -180,7 +182,7 @@ pub(super) fn rollout_json(state: &State, id: &RolloutId, rollout: &Rollout) -> 
         "spec": {
             "fleet": rollout.fleet, "repository": rollout.repository, "commit": rollout.commit,
             "author": rollout.author, "reference": rollout.reference,
-            "planHash": rollout.plan_hash, "stages": spec_stages, "policy": rollout.policy,
+            "planHash": rollout.plan_hash, "stages": spec_stages, "policy": policy(&rollout.policy),
         },
         "status": {
             "phase": phase_word(rollout), "state": phase_word(rollout),
@@ -190,6 +192,16 @@ pub(super) fn rollout_json(state: &State, id: &RolloutId, rollout: &Rollout) -> 
             "stop": rollout.stop, "paused": rollout.paused,
             "startedAt": rollout.started_at, "finishedAt": rollout.finished_at,
             "stages": stages, "members": members, "waits": waits,
+            "gates": gate::records(rollout), "passedOver": rollout.failed_open,
         },
     })
+}
+
+/// The rules without the paths of gates, which may hold a password.
+fn policy(policy: &RolloutPolicy) -> Value {
+    let mut shown = policy.clone();
+    for gate in &mut shown.gates {
+        gate.url = origin(&gate.url).unwrap_or_default();
+    }
+    json!(shown)
 }

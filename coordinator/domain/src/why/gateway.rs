@@ -141,11 +141,15 @@ fn waiting(
     let stage = rollout.stages.get(member.stage as usize)?;
     let Some(reason) = waits(state, rollout, name, member, moment) else {
         let count = rollout.counts().get(member.stage as usize)?;
-        let message = format!(
-            "waits for its turn: {} of {} at a time are at work",
-            count.running, stage.max_concurrent
-        );
-        return (count.running > 0).then(|| Blocker::new("Limit", name, message).by("the rollout"));
+        let message = match count.running {
+            0 => "waits for its turn: a gate is asked about others".to_owned(),
+            running => format!(
+                "waits for its turn: {running} of {} at a time are at work",
+                stage.max_concurrent
+            ),
+        };
+        let waits = count.running > 0 || rollout.asks;
+        return waits.then(|| Blocker::new("Limit", name, message).by("the rollout"));
     };
     Some(match reason {
         // Said of the stage itself.
@@ -164,6 +168,7 @@ fn waiting(
             Blocker::new("Dependency", name, message).by(on.as_str()).clear(clear)
         }
         Waits::Offline => return offline(state, name),
+        Waits::Gate(record) => rollout::gate(name.as_str(), &record),
         Waits::Window(evaluation) => {
             let next = evaluation.next_change;
             Blocker::new("Window", name, evaluation.to_string()).by("the clock").next(next)

@@ -1,6 +1,7 @@
 //! Why a rollout does not go on.
 
 use millwright_model::{
+    gate::GateVerdict,
     id::{GatewayName, RolloutId},
     time::Timestamp,
 };
@@ -8,8 +9,8 @@ use millwright_model::{
 use super::{Blocker, SAME_MAX, gateway};
 use crate::{
     State,
-    rollout::{Moment, hold_of, sick, soaks_until},
-    state::{MemberState, Rollout, RolloutMember, RolloutPhase},
+    rollout::{Consent, Moment, Point, consent, hold_of, sick, soaks_until},
+    state::{GateKey, GateRecord, MemberState, Rollout, RolloutMember, RolloutPhase},
 };
 
 /// Every blocker, the ones that hold all of it first.
@@ -57,6 +58,11 @@ pub(super) fn whole(state: &State, id: &RolloutId, rollout: &Rollout) -> Option<
             let clear = format!("millctl rollout resume {id} -m WHY");
             Blocker::new("Paused", id, message).by(&paused.by).since(paused.at).clear(clear)
         }
+        (RolloutPhase::Failed, _) if is_stuck(rollout) => {
+            let message = format!("stopped on the way back: {cause}");
+            let clear = format!("millctl rollout undo {id} -m WHY");
+            Blocker::new("Stopped", id, message).by("an operator").since(since).clear(clear)
+        }
         (RolloutPhase::Failed, _) if rollout.back => {
             let message = format!("rolled back: {cause}");
             let clear = "bring a commit that mends it, or millctl hold lift";
@@ -90,6 +96,12 @@ pub(super) fn whole(state: &State, id: &RolloutId, rollout: &Rollout) -> Option<
     })
 }
 
+/// Whether somebody was to go back and was not told to.
+fn is_stuck(rollout: &Rollout) -> bool {
+    let told = |member: &RolloutMember| matches!(member.state, MemberState::Reverting { .. });
+    rollout.members.values().any(|member| member.revert && !told(member))
+}
+
 /// What holds the stage whose turn it is.
 pub(super) fn stage(
     state: &State,
@@ -101,7 +113,9 @@ pub(super) fn stage(
     let (stage, progress) = (&rollout.stages[at], rollout.progress_of(at));
     let subject = format!("stage {}", stage.name);
     let mut found = Vec::new();
+    found.extend(asked(id, consent(state, rollout, Point::Plan, now)));
     if progress.opened_at.is_some() {
+        found.extend(asked(id, consent(state, rollout, Point::Close(at), now)));
         let count = rollout.counts()[at];
         if count.pending + count.running == 0 && !count.reaches(stage.quorum) {
             let message = format!(
@@ -143,7 +157,31 @@ pub(super) fn stage(
         blocker.since = progress.asked_at;
         found.push(blocker);
     }
+    found.extend(asked(id, consent(state, rollout, Point::Open(at), now)));
     found
+}
+
+fn asked(id: &RolloutId, consent: Consent) -> Option<Blocker> {
+    match consent {
+        Consent::Waits(record) => Some(gate(id.as_str(), &record)),
+        // What has not been asked is asked at once, and what was denied has stopped it.
+        Consent::Given | Consent::Ask(_) | Consent::Denied(_) => None,
+    }
+}
+
+/// A gate that is asked, or has put its answer off.
+pub(super) fn gate(subject: &str, record: &GateRecord) -> Blocker {
+    let GateKey { gate, phase, subject: about, .. } = &record.key;
+    let next = record.asks_again();
+    let message = match record.answer.as_ref().map(|answer| &answer.verdict) {
+        Some(GateVerdict::Deferred { reason, .. }) => {
+            let until = next.map(|next| next.to_string()).unwrap_or_default();
+            format!("gate {gate} defers {about} ({phase}) until {until}: {reason}")
+        }
+        _ => format!("gate {gate} is asked about {about} ({phase})"),
+    };
+    let owner = format!("gate {gate}");
+    Blocker::new("Gate", subject, message).by(owner).since(record.first_asked).next(next)
 }
 
 /// What holds the members of the stage whose turn it is, and those that catch up.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Strings;
-use crate::{amount::Amount, id::Name, selector::Selector, time::Span, window::Window};
+use crate::{amount::Amount, gate::Gate, id::Name, selector::Selector, time::Span, window::Window};
 
 /// Spec of a `Fleet`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +49,16 @@ pub struct FleetSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub windows: Vec<Window>,
+    /// Services outside that are asked whether a rollout may go on, in every stage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub gates: Vec<Gate>,
+    /// Gateways of one site must not run different commits for long. Without it sites are not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site_consistency: Option<SiteConsistency>,
+    /// What a site's line bears.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: FleetLimits,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -83,6 +93,9 @@ impl FleetSpec {
             progress_deadline: self.progress_deadline,
             per_gateway_deadline: self.per_gateway_deadline,
             offline: self.offline.clone(),
+            gates: self.gates.clone(),
+            site_consistency: self.site_consistency,
+            limits: self.limits,
         }
     }
 }
@@ -103,6 +116,15 @@ pub struct RolloutPolicy {
     pub per_gateway_deadline: Span,
     /// See [`FleetSpec::offline`].
     pub offline: Offline,
+    /// See [`FleetSpec::gates`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
+    /// See [`FleetSpec::site_consistency`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site_consistency: Option<SiteConsistency>,
+    /// See [`FleetSpec::limits`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: FleetLimits,
 }
 
 impl Default for RolloutPolicy {
@@ -114,8 +136,36 @@ impl Default for RolloutPolicy {
             progress_deadline: progress_deadline(),
             per_gateway_deadline: per_gateway_deadline(),
             offline: Offline::default(),
+            gates: Vec::new(),
+            site_consistency: None,
+            limits: FleetLimits::default(),
         }
     }
+}
+
+/// How a site keeps together. All its gateways of the fleet belong to one stage then; one that has begun
+/// is finished before the next one, and it begins only when all of them can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SiteConsistency {
+    /// How long a site may run two commits, from its first gateway with the new files; then the rollout
+    /// stops as after a failure. Default `30m`.
+    #[serde(default = "max_skew")]
+    pub max_skew: Span,
+}
+
+fn max_skew() -> Span {
+    Span(30 * 60_000)
+}
+
+/// What a site's line bears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct FleetLimits {
+    /// Gateways of one site that fetch files at the same time. Default: as many as the stage lets begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_concurrent_fetches: Option<u32>,
 }
 
 /// How a rollout begins.
@@ -236,6 +286,10 @@ pub struct Stage {
     #[serde(default = "quorum", skip_serializing_if = "is_quorum")]
     #[schemars(range(min = 1, max = 100))]
     pub quorum: u32,
+    /// Services outside that are asked in this stage, besides those of the fleet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub gates: Vec<Gate>,
 }
 
 fn quorum() -> u32 {

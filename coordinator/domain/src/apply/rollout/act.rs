@@ -70,6 +70,7 @@ impl State {
             RolloutPhase::Superseded => return Err(invalid("a newer rollout took its place")),
         }
         let cause = line("undone", said);
+        rollout.ask_gates_again();
         self.begin_back(scene, id, rollout, Scope::All, cause.clone(), &said.by);
         Ok(cause)
     }
@@ -135,8 +136,9 @@ fn resume(rollout: &mut Rollout, said: &Said) -> Result<String, Rejection> {
     Ok(line("resumed", said))
 }
 
-/// A question that nobody answered in time is asked once more.
+/// A question that nobody answered in time is asked once more, and so is a gate that said no.
 fn ask_again(rollout: &mut Rollout) {
+    rollout.ask_gates_again();
     let Some(progress) = rollout.current().and_then(|at| rollout.progress.get_mut(at)) else {
         return;
     };
@@ -260,6 +262,7 @@ fn retry(
             progress.closed_at = None;
         }
     }
+    rollout.ask_gates_again();
     rollout.phase = RolloutPhase::Running;
     rollout.finished_at = None;
     rollout.stop = None;

@@ -49,10 +49,13 @@ impl State {
         changed.revision += 1;
         let mut moved = false;
         for step in advance.steps {
-            // A stage says itself what became of it.
+            // A stage says itself what became of it, and a gate is told of when it has answered.
             moved |= !matches!(
                 step,
-                Step::AskApproval { .. } | Step::OpenStage { .. } | Step::CloseStage { .. }
+                Step::AskApproval { .. }
+                    | Step::AskGate { .. }
+                    | Step::OpenStage { .. }
+                    | Step::CloseStage { .. }
             );
             self.step(scene, &id, changed, step);
         }
@@ -72,6 +75,7 @@ impl State {
                     progress.asked_at.get_or_insert(now);
                 });
             }
+            Step::AskGate { key } => self.ask_gate(rollout, key),
             Step::OpenStage { stage } => {
                 rollout.moved_at = now;
                 self.at_stage(scene, id, rollout, stage, "begins", |progress| {
@@ -101,8 +105,15 @@ impl State {
             Step::Finish { finish, message } => {
                 rollout.phase = finish.into();
                 rollout.finished_at = Some(now);
-                if finish == Finish::Failed && rollout.stop.is_none() {
-                    rollout.stop = Some(Stop { cause: message, at: now });
+                if finish == Finish::Failed {
+                    match &mut rollout.stop {
+                        None => rollout.stop = Some(Stop { cause: message, at: now }),
+                        // It could not go back as it was to.
+                        Some(stop) if stop.cause != message => {
+                            stop.cause.push_str(&format!("; {message}"));
+                        }
+                        Some(_) => {}
+                    }
                 }
             }
         }

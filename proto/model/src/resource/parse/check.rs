@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Fault;
 use crate::{
-    resource::{Resource, SyncProfile},
+    gate::{Gate, Phase},
+    resource::{FleetSpec, Resource, SyncProfile},
     window::Window,
 };
 
@@ -31,11 +32,37 @@ pub(super) fn check(resource: &Resource) -> Result<(), Fault> {
                     ));
                 }
             }
+            check_gates(&fleet.spec)?;
             check_windows(&fleet.spec.windows)
         }
         Resource::SyncProfile(profile) => check_profile(profile),
         Resource::Gateway(_) | Resource::Operator(_) | Resource::Secret(_) => Ok(()),
     }
+}
+
+fn check_gates(fleet: &FleetSpec) -> Result<(), Fault> {
+    let mut seen = BTreeSet::new();
+    let mut check = |gate: &Gate, pointer: String, in_stage: bool| {
+        gate.check().map_err(|error| Fault::new(&pointer, error.to_string()))?;
+        if !seen.insert(gate.name.clone()) {
+            let message = format!("two gates are named {}", gate.name);
+            return Err(Fault::new(&format!("{pointer}/name"), message));
+        }
+        if in_stage && gate.phase == Phase::PrePlan {
+            let message = "a stage's gate cannot be asked before the plan: write it in /spec/gates";
+            return Err(Fault::new(&format!("{pointer}/phase"), message));
+        }
+        Ok(())
+    };
+    for (at, gate) in fleet.gates.iter().enumerate() {
+        check(gate, format!("/spec/gates/{at}"), false)?;
+    }
+    for (at, stage) in fleet.stages.iter().enumerate() {
+        for (of, gate) in stage.gates.iter().enumerate() {
+            check(gate, format!("/spec/stages/{at}/gates/{of}"), true)?;
+        }
+    }
+    Ok(())
 }
 
 fn check_windows(windows: &[Window]) -> Result<(), Fault> {
