@@ -3,7 +3,7 @@
 //! leader change loses nothing and does nothing twice.
 
 mod gate;
-mod plan;
+pub mod plan;
 pub mod releases;
 
 use std::time::Duration;

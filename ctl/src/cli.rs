@@ -9,8 +9,8 @@ use clap_complete::engine::ArgValueCandidates;
 use crate::{
     command::{
         agent, apply, cluster, completion, config, context, delete, describe, diff, explain,
-        gateway, get, history, hold, lint, login, man, render, rollout, schema, snapshot, status,
-        token, version, why,
+        gateway, get, history, hold, lint, login, man, plan, render, rollout, schema, snapshot,
+        status, token, version, why,
     },
     complete,
     output::Output,
@@ -114,6 +114,8 @@ pub enum Command {
     /// Rollouts: list, status, watch, and what a person decides about one.
     #[command(subcommand, alias = "rollouts", after_help = rollout::EXAMPLES)]
     Rollout(rollout::Command),
+    /// What a rollout of a fleet would do, before anything is done.
+    Plan(plan::Args),
     /// Why a gateway or a rollout does not go on, and what clears that.
     Why(why::Args),
     /// Commits that no gateway may get: list, create, lift.

@@ -17,6 +17,7 @@ pub mod hold;
 pub mod lint;
 pub mod login;
 pub mod man;
+pub mod plan;
 pub mod render;
 pub mod rollout;
 pub mod schema;
@@ -74,6 +75,7 @@ pub async fn run(cli: Cli, origins: Origins) -> Result<()> {
         Command::Apply(args) => apply::run(global, args).await,
         Command::Delete(args) => delete::run(global, args).await,
         Command::Rollout(command) => rollout::run(global, command).await,
+        Command::Plan(args) => plan::run(global, args).await,
         Command::Why(args) => why::run(global, args).await,
         Command::Hold(command) => hold::run(global, command).await,
         Command::Render(args) => render::run(global, args).await,

@@ -6,6 +6,7 @@ pub mod columns;
 pub mod describe;
 pub mod fields;
 pub mod gateway;
+pub mod plan;
 pub mod progress;
 pub mod seen;
 pub mod transitions;

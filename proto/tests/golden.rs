@@ -52,6 +52,7 @@ const TYPES: &[(&str, Recode)] = types! {
         GetResponse, WatchRequest, WatchEvent, CreateTokenRequest, CreateTokenResponse, Token,
         ListTokensRequest, ListTokensResponse, RevokeTokenRequest, RevokeTokenResponse,
         RevokeAgentRequest, RevokeAgentResponse, ActOnRolloutRequest, ActOnRolloutResponse,
+        PlanFleetRequest, PlanFleetResponse,
         WhyRequest, WhyResponse, Blocker, HoldCommitRequest, HoldCommitResponse, ListHoldsRequest,
         ListHoldsResponse, Hold, ClusterStatusRequest, Node, ClusterStatusResponse,
         ActOnGatewayRequest, ActOnGatewayResponse, InstructRequest, InstructResponse, Side,

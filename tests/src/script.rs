@@ -12,6 +12,7 @@
 //! > gate qa allow            what a gate answers from now on; also deny, defer 30s, fail, hang
 //! > hold 2 / lift 2           a person holds a commit, or lifts the hold
 //! > why g1 / why              what a gateway, or the newest rollout, waits for
+//! > forecast 8h               how a plan of the newest commit would go by then
 //! > put ... end               resources
 //! ```
 //! After each line the leader does what it decides, until it decides nothing.
@@ -21,6 +22,7 @@ use std::fmt::Write;
 use anyhow::{Context, bail, ensure};
 use millwright_coordinator_domain::{
     command::{Body, GatewayAction, Outcome, RolloutAction},
+    rollout::{forecast, plan_of},
     why,
 };
 use millwright_model::{
@@ -30,7 +32,7 @@ use millwright_model::{
     time::Span,
 };
 
-use crate::world::{End, World};
+use crate::world::{End, World, plan};
 
 /// The fleet that scripts are about.
 const FLEET: &str = "all";
@@ -154,6 +156,7 @@ impl Player {
                 return Ok(refusal(&self.world.apply("operator/ann", "because", body).0));
             }
             "gate" => self.gate(&rest)?,
+            "forecast" => return self.forecast(first.parse()?),
             "why" => return self.why(first),
             other => bail!("unknown: {other}"),
         }
@@ -243,6 +246,29 @@ impl Player {
         };
         let body = Body::ActOnGateway { gateway: name.parse()?, action };
         Ok(refusal(&self.world.apply("operator/ann", "because", body).0))
+    }
+
+    fn forecast(&self, deadline: Span) -> anyhow::Result<String> {
+        let (state, now) = (&self.world.state, self.world.now);
+        let request = match plan_of(state, &FLEET.parse()?, None) {
+            Ok(request) => request.context("nothing to plan")?,
+            Err(fault) => return Ok(format!("cannot be planned: {fault}")),
+        };
+        let seen = forecast(state, plan(request), now, deadline).map_err(anyhow::Error::msg)?;
+        let mut lines: Vec<String> = seen
+            .members
+            .iter()
+            .map(|one| {
+                let (begins, takes) = (one.begins_at, Span(one.ends_at.since(one.begins_at).0));
+                format!("{} from {begins}, {takes}", one.gateway)
+            })
+            .collect();
+        let word = if seen.completes { "done" } else { "not done" };
+        lines.push(format!("{word}, {} after it began", Span(seen.ends_at.since(now).0)));
+        let path: Vec<&str> = seen.critical.iter().map(GatewayName::as_str).collect();
+        lines.push(format!("critical path: {}", path.join(" -> ")));
+        lines.extend(seen.left.iter().map(|(gateway, why)| format!("{gateway} is left: {why}")));
+        Ok(lines.join("\n"))
     }
 
     fn why(&self, name: &str) -> anyhow::Result<String> {

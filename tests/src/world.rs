@@ -275,7 +275,8 @@ impl World {
     }
 }
 
-fn plan(request: PlanRequest) -> StartRollout {
+/// A wish with its members' files.
+pub(crate) fn plan(request: PlanRequest) -> StartRollout {
     let commit = request.commit;
     let members = request
         .members

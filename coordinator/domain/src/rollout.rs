@@ -5,6 +5,7 @@
 mod back;
 mod count;
 mod decide;
+mod forecast;
 mod forward;
 mod gate;
 mod order;
@@ -17,9 +18,10 @@ use millwright_model::id::{GatewayName, Name};
 pub use self::{
     count::{StageCount, count},
     decide::decide,
+    forecast::{Forecast, ForecastMember, forecast},
     gate::{OpenQuestion, gate_named, open_questions},
     order::PlanFault,
-    plan::{PlanRequest, Refused, WantedMember, wanted},
+    plan::{PlanRequest, Refused, WantedMember, plan_of, wanted},
 };
 pub(crate) use self::{
     forward::{Moment, Waits, sick, soaks_until, waits},

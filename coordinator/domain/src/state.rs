@@ -225,6 +225,11 @@ impl State {
         stored.map(|stored| stored.resource.metadata.labels.clone()).unwrap_or_default()
     }
 
+    /// The repository that a fleet follows.
+    pub fn fleet_repository(&self, fleet: &Name) -> Option<&Name> {
+        self.fleets.get(fleet).map(|stored| &stored.resource.spec.repository)
+    }
+
     /// Windows of a fleet.
     pub fn windows_of(&self, fleet: &Name) -> Option<&[millwright_model::window::Window]> {
         self.fleets.get(fleet).map(|stored| &stored.resource.spec.windows[..])

@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 
 mod gate;
 mod gateway;
+mod plan;
 mod rollout;
 
+pub use self::plan::plan_json;
 pub(crate) use self::rollout::rollout_line;
 use self::{
     gateway::gateway_status,

@@ -21,6 +21,7 @@ use tonic::{Request, Response, Status};
 mod apply;
 mod diff;
 mod gateway;
+mod plan;
 mod render;
 mod rollout;
 mod side;
@@ -282,6 +283,13 @@ impl ControlService for ControlApi {
         request: Request<wire::ActOnRolloutRequest>,
     ) -> Reply<wire::ActOnRolloutResponse> {
         rollout::act(self, request).await
+    }
+
+    async fn plan_fleet(
+        &self,
+        request: Request<wire::PlanFleetRequest>,
+    ) -> Reply<wire::PlanFleetResponse> {
+        plan::plan(self, request).await
     }
 
     async fn why(&self, request: Request<wire::WhyRequest>) -> Reply<wire::WhyResponse> {

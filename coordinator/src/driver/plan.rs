@@ -85,7 +85,8 @@ async fn held(shared: &Shared, state: &State, request: &PlanRequest) -> Option<S
     None
 }
 
-async fn members(
+/// The members of a plan with their files. The error says whose cannot be made, and why.
+pub async fn members(
     shared: &Shared,
     state: &State,
     request: &PlanRequest,

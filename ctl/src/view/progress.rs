@@ -235,6 +235,17 @@ pub fn whole(value: &Value, style: Style, width: Option<usize>) -> String {
         })
         .collect();
     out.raw(&table(&STAGES, &stages, width, style));
+    let gates: Vec<Vec<String>> = list(value, "/status/gates")
+        .iter()
+        .map(|gate| {
+            let paths = ["/gate", "/phase", "/subject", "/state", "/attempt", "/message"];
+            paths.iter().map(|path| text(gate, path)).collect()
+        })
+        .collect();
+    if !gates.is_empty() {
+        out.heading("Gates");
+        out.raw(&table(&GATES, &gates, width, style));
+    }
     out.heading("Members");
     let members: Vec<Vec<String>> = list(value, "/status/members")
         .iter()
@@ -249,6 +260,15 @@ pub fn whole(value: &Value, style: Style, width: Option<usize>) -> String {
 
 /// Reasons shown beside a rollout; all of them: `millctl why`.
 const WAITS_MAX: usize = 5;
+
+const GATES: [Column; 6] = [
+    Column::new("GATE"),
+    Column::new("PHASE").spare(1),
+    Column::new("SUBJECT"),
+    Column::new("STATE"),
+    Column::new("ASKED").spare(2),
+    Column::prose("MESSAGE"),
+];
 
 const STAGES: [Column; 9] = [
     Column::new("STAGE"),

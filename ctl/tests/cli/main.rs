@@ -9,6 +9,7 @@ mod failing;
 mod fake;
 mod gateway;
 mod offline;
+mod planning;
 mod reading;
 mod rendering;
 mod terminal;

@@ -1,7 +1,7 @@
 //! What a fleet shall have, as a plan to be: frozen members, their stages and order, and a hash over all
 //! of it. Manifests are rendered by the shell.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use millwright_model::{
     digest::{Digest, GitId},
@@ -104,7 +104,9 @@ pub fn wanted(state: &State) -> Vec<Result<PlanRequest, Refused>> {
     let mut wishes = Vec::new();
     let owned = Owned::of(state);
     for (name, stored) in state.fleets.iter() {
-        match wanted_of(state, name, &stored.resource, &owned) {
+        let fleet = &stored.resource;
+        let release = state.releases.get(&fleet.spec.repository);
+        match wanted_of(state, fleet, release.map(Arc::as_ref), &owned) {
             Ok(Some(request)) if is_new(&request) => wishes.push(Ok(request)),
             Ok(_) if state.plan_faults.contains_key(name) => {
                 wishes.push(Err(Refused { fleet: name.clone(), fault: None }));
@@ -114,6 +116,18 @@ pub fn wanted(state: &State) -> Vec<Result<PlanRequest, Refused>> {
         }
     }
     wishes
+}
+
+/// What a fleet would be given now: of the release that it follows, or of another one. `None` while there
+/// is nothing to plan.
+pub fn plan_of(
+    state: &State,
+    name: &Name,
+    other: Option<&Release>,
+) -> Result<Option<PlanRequest>, PlanFault> {
+    let Some(stored) = state.fleets.get(name) else { return Ok(None) };
+    let followed = state.releases.get(&stored.resource.spec.repository).map(Arc::as_ref);
+    wanted_of(state, &stored.resource, other.or(followed), &Owned::of(state))
 }
 
 /// Gateways by the fleet that they follow.
@@ -133,12 +147,12 @@ impl<'s> Owned<'s> {
 
 fn wanted_of(
     state: &State,
-    name: &Name,
     fleet: &Fleet,
+    release: Option<&Release>,
     owned: &Owned<'_>,
 ) -> Result<Option<PlanRequest>, PlanFault> {
-    let spec = &fleet.spec;
-    let Some(release) = state.releases.get(&spec.repository) else { return Ok(None) };
+    let (name, spec) = (&fleet.metadata.name, &fleet.spec);
+    let Some(release) = release else { return Ok(None) };
     let Some(gateways) = owned.0.get(name) else { return Ok(None) };
     // Never resolved so far.
     if release.reference.is_empty() {

@@ -7,7 +7,12 @@ use millwright_coordinator_domain::{
     State,
     render::{NoSpec, Prospect, prospect, repository_of, running},
 };
-use millwright_model::{digest::GitId, id::GatewayName, manifest::Manifest, path::ManagedPath};
+use millwright_model::{
+    digest::GitId,
+    id::{GatewayName, Name},
+    manifest::Manifest,
+    path::ManagedPath,
+};
 use millwright_proto::{control as wire, hint};
 use tonic::Status;
 
@@ -66,7 +71,8 @@ pub(super) async fn side(
         let info = info(&gateway, &reference, Some(spec.commit), &manifest, "release");
         return Ok(Side { manifest, info });
     }
-    let (resolved, note) = typed(shared, state, &gateway, &reference).await?;
+    let repository = repository_of(state, &gateway).map_err(|error| refused(&error))?;
+    let (resolved, note) = typed(shared, state, repository, &reference).await?;
     let meant = Some((resolved.commit, resolved.reference.as_str()));
     let Prospect { spec, reference } =
         prospect(state, &gateway, meant).map_err(|error| refused(&error))?;
@@ -102,13 +108,12 @@ async fn has(shared: &Shared, state: &State, gateway: &GatewayName) -> Result<Si
 }
 
 /// What a person means by a ref, and what to say about it.
-async fn typed(
+pub(super) async fn typed(
     shared: &Shared,
     state: &State,
-    gateway: &GatewayName,
+    repository: &Name,
     reference: &str,
 ) -> Result<(Resolved, Option<String>), Status> {
-    let repository = repository_of(state, gateway).map_err(|error| refused(&error))?;
     let stored = state.repositories().get(repository).ok_or_else(|| {
         Status::failed_precondition(format!("repository {repository} does not exist"))
     })?;

@@ -243,6 +243,18 @@ impl ControlService for Shared {
         Ok(Response::new(wire::ActOnRolloutResponse { index }))
     }
 
+    async fn plan_fleet(
+        &self,
+        request: Request<wire::PlanFleetRequest>,
+    ) -> Reply<wire::PlanFleetResponse> {
+        operator(&request)?;
+        let wire::PlanFleetRequest { fleet, reference, simulate, deadline_ms, stale: _ } =
+            request.into_inner();
+        let index = self.asked(format!("plan {fleet} {reference} {deadline_ms}"))?.index;
+        let json = serde_json::to_vec(&crate::planning::plan(simulate)).unwrap();
+        Ok(Response::new(wire::PlanFleetResponse { json, index }))
+    }
+
     async fn why(&self, request: Request<wire::WhyRequest>) -> Reply<wire::WhyResponse> {
         operator(&request)?;
         let wire::WhyRequest { kind, name, stale: _ } = request.into_inner();

@@ -58,6 +58,18 @@ pub struct GateAnswer {
     pub warnings: Vec<String>,
 }
 
+impl GateAnswer {
+    /// Consent without a word.
+    pub fn allow() -> Self {
+        Self {
+            decision: Decision::Allow,
+            reason: String::new(),
+            retry_after: None,
+            warnings: Vec::new(),
+        }
+    }
+}
+
 /// An answer that is none. Of its text only a wrong decision is repeated, cut: the rest may be the
 /// error page of anything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
