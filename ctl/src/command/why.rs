@@ -68,8 +68,9 @@ fn picture(blockers: &[Blocker], now: Timestamp, style: Style) -> String {
         if !owner.is_empty() {
             notes.push(format!("up to {owner}"));
         }
-        if *since_ms > 0 {
-            notes.push(format!("for {}", span(now, Timestamp(*since_ms))));
+        let lasted = span(now, Timestamp(*since_ms));
+        if *since_ms > 0 && lasted > Span(0) {
+            notes.push(format!("for {lasted}"));
         }
         if *next_ms > now.0 {
             let left = span(Timestamp(*next_ms), now);

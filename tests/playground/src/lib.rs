@@ -1,6 +1,7 @@
 //! A whole company on loopback: a git server, three coordinators, simulated gateways with an agent
 //! each, all real processes with real TLS and real files. For people to try, and for tests.
 
+mod acts;
 pub mod cluster;
 pub mod company;
 pub mod gitserver;

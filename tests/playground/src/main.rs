@@ -11,7 +11,8 @@ use playground::{
 use serde_json::json;
 
 /// Starts a git server, three coordinators, simulated gateways with an agent each, and tells a
-/// story: a commit reaches every gateway; a second one goes canary first while the leader is killed.
+/// story: a commit reaches every gateway; a second one goes canary first while the leader is killed; one
+/// that a gateway does not load is taken back everywhere, held, and mended by another.
 #[derive(Debug, Parser)]
 struct Args {
     /// Folder for everything; a temporary one when absent.

@@ -121,6 +121,12 @@ impl Repository {
         Ok(())
     }
 
+    /// Puts another text into a shared script.
+    pub fn write_script(&self, module: &str, code: &str) -> anyhow::Result<()> {
+        let dir = self.work.join("projects/shared/ignition/script-python/plant").join(module);
+        resource(&dir, "A", &[("code.py", code.as_bytes().to_vec())])
+    }
+
     /// Changes one shared script, adds a view and removes one.
     pub fn change(&self) -> anyhow::Result<()> {
         let mut rng = StdRng::seed_from_u64(20_261_013);

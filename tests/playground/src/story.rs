@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::{
+    acts,
     cluster::Cluster,
     company::{self, Gateway},
     gitserver::GitServer,
@@ -44,11 +45,15 @@ pub struct Company {
     pub gateways: Vec<Gateway>,
     /// The repository.
     pub repository: Repository,
+    /// Folder of everything.
+    pub(crate) dir: PathBuf,
+    /// When it all began.
+    pub(crate) began: Instant,
+    /// The leader that was killed last.
+    pub(crate) killed: Option<String>,
     _server: GitServer,
-    began: Instant,
     generated: bool,
     outside: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
-    killed: Option<String>,
 }
 
 impl Company {
@@ -88,6 +93,7 @@ impl Company {
             cluster,
             gateways,
             repository,
+            dir: plan.dir.clone(),
             _server: server,
             began,
             generated: plan.foreign.is_none(),
@@ -160,18 +166,31 @@ impl Company {
         let commit = self.repository.commit("Speed in metres per minute").await?;
         say(self.began, &format!("pushed {}: canary first, then the rest", &commit[..8]));
         self.canary_began(&commit).await?;
+        self.kill_leader().await?;
+        self.arrived(&commit).await?;
+        self.bring_back().await?;
+        Ok(commit)
+    }
+
+    /// SIGKILL for whoever leads.
+    pub(crate) async fn kill_leader(&mut self) -> anyhow::Result<()> {
         let leader = self.cluster.leader().await?;
         let name = leader.name.clone();
         leader.kill().await?;
         say(self.began, &format!("killed the leader {name} (SIGKILL)"));
-        self.killed = Some(name.clone());
-        self.arrived(&commit).await?;
+        self.killed = Some(name);
+        Ok(())
+    }
+
+    /// The leader that was killed starts again.
+    pub(crate) async fn bring_back(&mut self) -> anyhow::Result<()> {
+        let name = self.killed.clone().context("nobody was killed")?;
         let node = self.cluster.nodes.iter_mut().find(|node| node.name == name);
         let node = node.context("the killed node")?;
         node.start()?;
         node.ready().await?;
         say(self.began, &format!("{name} is back"));
-        Ok(commit)
+        Ok(())
     }
 
     async fn canary_began(&self, commit: &str) -> anyhow::Result<()> {
@@ -193,8 +212,20 @@ impl Company {
     pub async fn play(&mut self) -> anyhow::Result<Value> {
         let first = self.repository.head().await?;
         self.arrived(&first).await?;
-        let last = if self.generated { self.second_act().await? } else { first };
-        self.check(&last).await
+        if !self.generated {
+            return self.check(&first).await;
+        }
+        let second = self.second_act().await?;
+        let killed = self.killed.clone();
+        // With fewer there is nobody whom a commit can harm after others have had it.
+        if self.gateways.len() < acts::GATEWAYS_MIN {
+            return self.check(&second).await;
+        }
+        let shown = acts::play(self, &second).await?;
+        let mut summary = self.check(&shown.commit).await?;
+        summary["leaderKilled"] = json!(killed);
+        summary["care"] = shown.summary;
+        Ok(summary)
     }
 
     /// Compares every gateway with git.

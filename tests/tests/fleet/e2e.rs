@@ -23,10 +23,13 @@ fn plan(dir: &std::path::Path, gateways: usize) -> Plan {
 async fn a_commit_reaches_every_gateway_though_the_leader_dies() -> anyhow::Result<()> {
     build_programs()?;
     let dir = tempfile::tempdir()?;
-    let mut company = Company::start(&plan(dir.path(), 3)).await?;
+    let mut company = Company::start(&plan(dir.path(), 5)).await?;
     let summary = company.play().await?;
     assert_eq!(summary["ok"], true);
-    assert!(summary["leaderKilled"].is_string());
+    assert!(summary["leaderKilled"].is_string() && summary["care"]["alsoKilled"].is_string());
+    assert_eq!(summary["care"]["halts"], serde_json::json!(["Soak", "Approval"]));
+    let back = summary["care"]["rolledBack"].as_array().context("who went back")?;
+    assert!(back.len() > 1 && back.last().is_some_and(|last| last == "gw1"), "{summary}");
     for gateway in summary["gateways"].as_array().expect("a list") {
         assert_eq!(gateway["restamped"], 0, "the gateway rewrote a signature: {gateway}");
         assert!(gateway["files"].as_u64().is_some_and(|files| files > 100), "{gateway}");
