@@ -11,6 +11,7 @@ mod gate;
 mod order;
 mod plan;
 mod seen;
+mod site;
 mod stop;
 
 use millwright_model::id::{GatewayName, Name};
@@ -28,6 +29,7 @@ pub(crate) use self::{
     gate::{Consent, Point, consent},
     plan::hold_of,
     seen::{away_since, in_sync},
+    site::Sites,
 };
 use crate::{
     State,

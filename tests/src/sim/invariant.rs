@@ -7,6 +7,7 @@ mod gates;
 mod generations;
 mod holds;
 mod limits;
+mod sites;
 mod stages;
 mod windows;
 
@@ -101,6 +102,7 @@ impl Watch {
             .and_then(|()| windows::check(&seen))
             .and_then(|()| holds::check(&seen))
             .and_then(|()| gates::check(&seen))
+            .and_then(|()| sites::check(&seen))
             .and_then(|()| generations::check(&seen, &mut self.promised))
             .and_then(|()| applied::check(&seen, &self.truth))
             .map_err(|why| format!("{why}\nafter {body:?}"))

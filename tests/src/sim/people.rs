@@ -54,6 +54,11 @@ fn fleet(rng: &mut StdRng) -> String {
     };
     let phase =
         |rng: &mut StdRng| ["prePlan", "preStage", "preSync", "postStage"][rng.random_range(0..4)];
+    let sites = match rng.random_range(0..4) {
+        0 => ", siteConsistency: {maxSkew: 15m}",
+        1 => ", limits: {maxConcurrentFetches: 1}",
+        _ => "",
+    };
     let gates = match rng.random_bool(0.4) {
         true => format!(
             ", gates: [{{name: one, phase: {}, url: 'http://one.example', expires: 5m, failurePolicy: ignore}}, \
@@ -67,7 +72,7 @@ fn fleet(rng: &mut StdRng) -> String {
     format!(
         "{{apiVersion: millwright.dev/v1, kind: Fleet, metadata: {{name: all}}, spec: {{repository: plant, onFailure: {failure}, \
          dependencyFailure: {dependency}, stopWhen: {{failed: {stop}}}, offline: {{policy: {offline}, after: 1m}}, perGatewayDeadline: 10m, \
-         stages: [{{name: canary, select: stage=canary, soak: {soak}}}, {{name: rest, maxConcurrent: {limit}, approval: {{required: {approval}, expires: 20m}}}}]{windows}{gates}}}}}\n"
+         stages: [{{name: canary, select: stage=canary, soak: {soak}}}, {{name: rest, maxConcurrent: {limit}, approval: {{required: {approval}, expires: 20m}}}}]{windows}{gates}{sites}}}}}\n"
     )
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use millwright_model::{
     id::{Name, RolloutId},
     resource::Kind,
+    time::Timestamp,
 };
 
 use super::{Judged, Scene, invalid, not_found};
@@ -68,6 +69,7 @@ impl State {
             asks: false,
             failed_open: 0,
             moved_at: now,
+            accepted_at: Timestamp(0),
             started_at: now,
             finished_at: None,
         };

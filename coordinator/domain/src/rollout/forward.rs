@@ -19,6 +19,7 @@ use super::{
     decide::stopped,
     gate::{Consent, Point, consent},
     seen::{in_sync, is_busy, is_connected, is_offline, unwell},
+    site::Sites,
 };
 use crate::{
     State,
@@ -66,6 +67,10 @@ pub(crate) enum Waits {
     Window(Evaluation),
     /// A gate: it is asked, or has put its answer off.
     Gate(Arc<GateRecord>),
+    /// Another one of its site, with which it begins.
+    Site(GatewayName),
+    /// Others of its site fetch.
+    Line,
 }
 
 /// What a member that could be next waits for; `None` when it may begin.
@@ -75,6 +80,31 @@ pub(crate) fn waits(
     gateway: &GatewayName,
     member: &RolloutMember,
     moment: &Moment<'_>,
+    sites: &Sites<'_>,
+) -> Option<Waits> {
+    if let Some(waits) = waits_alone(state, rollout, gateway, member, moment, &[]) {
+        return Some(waits);
+    }
+    let with = sites.with(state, gateway);
+    let held = with.iter().find(|other| {
+        let member = rollout.members.get(**other);
+        let waits = |member| waits_alone(state, rollout, other, member, moment, with).is_some();
+        member.is_some_and(|member| waits(member))
+    });
+    if let Some(other) = held {
+        return Some(Waits::Site((*other).clone()));
+    }
+    (!sites.has_room(state, gateway)).then_some(Waits::Line)
+}
+
+/// The same, whatever its site does; dependencies among `inside` do not count.
+fn waits_alone(
+    state: &State,
+    rollout: &Rollout,
+    gateway: &GatewayName,
+    member: &RolloutMember,
+    moment: &Moment<'_>,
+    inside: &[&GatewayName],
 ) -> Option<Waits> {
     if rollout.progress_of(member.stage as usize).opened_at.is_none() {
         return Some(Waits::Stage);
@@ -85,9 +115,8 @@ pub(crate) fn waits(
     if let Some(question) = asked(state, gateway, member) {
         return Some(Waits::Asked(question.to_owned()));
     }
-    if let Some((on, why)) =
-        member.depends_on.iter().find_map(|on| Some((on, behind(state, rollout, on)?)))
-    {
+    let mut outside = member.depends_on.iter().filter(|on| !inside.contains(on));
+    if let Some((on, why)) = outside.find_map(|on| Some((on, behind(state, rollout, on)?))) {
         return Some(Waits::Dependency(on.clone(), why));
     }
     if let Some(evaluation) = moment.closed(state, gateway) {
@@ -333,18 +362,25 @@ fn assign(
     if room.own == 0 {
         return Vec::new();
     }
+    let mut sites = Sites::of(state, rollout);
+    for step in back {
+        if let Step::Assign { gateway } = step {
+            sites.take(state, gateway);
+        }
+    }
     let mut next: Vec<(&GatewayName, &RolloutMember)> =
         here(rollout, at).filter(|(_, member)| member.state == MemberState::Pending).collect();
-    next.sort_by_key(|(_, member)| member.order);
+    next.sort_by_key(|(gateway, member)| (!sites.has_begun(state, gateway), member.order));
     let mut steps = Vec::new();
     for (gateway, member) in next {
-        let may = match waits(state, rollout, gateway, member, moment) {
+        let may = match waits(state, rollout, gateway, member, moment, &sites) {
             None => true,
             // It hears of it when it comes; until then it counts as in flight.
             Some(Waits::Offline) => rollout.policy.offline.policy == OfflinePolicy::Wait,
             // Its place is kept for it, so that no more are asked about than can begin.
             Some(Waits::Gate(record)) if record.answer.is_none() => {
                 room.take(is_busy(state, gateway));
+                sites.take(state, gateway);
                 false
             }
             Some(
@@ -353,10 +389,15 @@ fn assign(
                 | Waits::Asked(_)
                 | Waits::Dependency(..)
                 | Waits::Gate(_)
+                | Waits::Site(_)
+                | Waits::Line
                 | Waits::Window(_),
             ) => false,
         };
-        if may && room.take(is_busy(state, gateway)) {
+        // One that is told though it is away has not been asked about its line.
+        let fits = may && sites.has_room(state, gateway);
+        if fits && room.take(is_busy(state, gateway)) {
+            sites.take(state, gateway);
             steps.extend(begin(state, rollout, gateway, moment));
         }
     }
@@ -387,6 +428,18 @@ fn offline(state: &State, rollout: &Rollout, now: Timestamp) -> Vec<Step> {
             && member.state == MemberState::Pending
             && is_offline(state, gateway, policy.after, now)
     });
+    let away: BTreeSet<&GatewayName> = away.map(|(gateway, _)| gateway).collect();
+    let mut all = away.clone();
+    if policy.policy == OfflinePolicy::Defer {
+        // A site that keeps together and has not begun comes back as a whole.
+        let sites = Sites::of(state, rollout);
+        all.extend(away.iter().flat_map(|gateway| sites.with(state, gateway)).copied().filter(
+            |other| {
+                let member = rollout.members.get(*other);
+                member.is_some_and(|member| member.state == MemberState::Pending)
+            },
+        ));
+    }
     let step = |gateway: &GatewayName| match policy.policy {
         OfflinePolicy::Defer | OfflinePolicy::Wait => Step::Defer { gateway: gateway.clone() },
         OfflinePolicy::Fail => Step::Fail {
@@ -394,23 +447,25 @@ fn offline(state: &State, rollout: &Rollout, now: Timestamp) -> Vec<Step> {
             message: format!("its agent was away for {}", policy.after),
         },
     };
-    away.map(|(gateway, _)| step(gateway)).collect()
+    all.into_iter().map(step).collect()
 }
 
 /// Deferred members whose agents are back: under the limit of their own stage.
 pub(super) fn returned(state: &State, rollout: &Rollout, moment: &Moment<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
-    let deferred = rollout
-        .members
-        .iter()
-        .filter(|(_, member)| member.state == MemberState::Deferred)
-        .filter(|(gateway, member)| waits(state, rollout, gateway, member, moment).is_none());
+    let deferred = rollout.members.iter();
+    let deferred = deferred.filter(|(_, member)| member.state == MemberState::Deferred);
+    let mut sites = Sites::of(state, rollout);
     let mut rooms: BTreeMap<u32, Room> = BTreeMap::new();
     for (gateway, member) in deferred {
+        if waits(state, rollout, gateway, member, moment, &sites).is_some() {
+            continue;
+        }
         let room = rooms
             .entry(member.stage)
             .or_insert_with(|| Room::of(state, rollout, member.stage as usize));
         if room.take(is_busy(state, gateway)) {
+            sites.take(state, gateway);
             steps.extend(begin(state, rollout, gateway, moment));
         }
     }

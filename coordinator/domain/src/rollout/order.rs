@@ -43,6 +43,18 @@ pub enum PlanFault {
         /// The other.
         two: Name,
     },
+    /// A site that is to keep together.
+    #[error(
+        "site {site} is to keep together (siteConsistency), but {one} and {two} belong to different stages"
+    )]
+    TornSite {
+        /// Which.
+        site: Name,
+        /// One of it.
+        one: GatewayName,
+        /// Another one.
+        two: GatewayName,
+    },
     /// A commit that nobody may have.
     #[error("commit {commit} is held by {by}: {reason}")]
     Held {
@@ -97,6 +109,26 @@ pub(super) fn stage_of(stages: &[Stage], gateway: &Gateway) -> Result<u32, PlanF
             two: two.name.clone(),
         }),
     }
+}
+
+/// Whether every site is in one stage.
+pub(super) fn whole_sites(
+    gateways: &[&Gateway],
+    stages: &BTreeMap<GatewayName, u32>,
+) -> Result<(), PlanFault> {
+    let mut first: BTreeMap<&Name, &GatewayName> = BTreeMap::new();
+    for gateway in gateways {
+        let (name, site) = (&gateway.metadata.name, &gateway.spec.site);
+        let one = *first.entry(site).or_insert(name);
+        if stages.get(one) != stages.get(name) {
+            return Err(PlanFault::TornSite {
+                site: site.clone(),
+                one: one.clone(),
+                two: name.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Gateways by site and profile, for dependencies between profiles.

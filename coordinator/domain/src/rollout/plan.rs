@@ -10,7 +10,7 @@ use millwright_model::{
 };
 
 use super::{
-    order::{PlanFault, arrange, stage_of},
+    order::{PlanFault, arrange, stage_of, whole_sites},
     owner,
 };
 use crate::{
@@ -162,6 +162,9 @@ fn wanted_of(
     let mut stage_by_name = BTreeMap::new();
     for gateway in gateways {
         stage_by_name.insert(gateway.metadata.name.clone(), stage_of(&spec.stages, gateway)?);
+    }
+    if spec.site_consistency.is_some() {
+        whole_sites(gateways, &stage_by_name)?;
     }
     let mut places = arrange(state, &spec.stages, &stage_by_name)?;
     let mut members = Vec::with_capacity(gateways.len());

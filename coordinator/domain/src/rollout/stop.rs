@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use millwright_model::{id::GatewayName, time::Timestamp};
 
-use super::count::StageCount;
+use super::{count::StageCount, site};
 use crate::{
     State,
     state::{MemberState, Rollout, RolloutMember},
@@ -39,6 +39,9 @@ pub(super) fn cause(
         if let Some(cause) = too_many(rollout, failed.len(), ended.len()) {
             return Some(cause);
         }
+    }
+    if let Some(cause) = site::torn(state, rollout, now) {
+        return Some(cause);
     }
     let deadline = rollout.policy.progress_deadline;
     let stalled =

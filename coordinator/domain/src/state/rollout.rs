@@ -244,6 +244,9 @@ pub struct Rollout {
     /// When something went forward last: its deadline counts from here.
     #[serde(default)]
     pub moved_at: Timestamp,
+    /// When a person last accepted how it stands and let it go on.
+    #[serde(default)]
+    pub accepted_at: Timestamp,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.

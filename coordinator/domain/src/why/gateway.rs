@@ -9,7 +9,7 @@ use millwright_model::{
 use super::{Blocker, rollout};
 use crate::{
     State,
-    rollout::{Moment, Waits, away_since, in_sync, owner, waits},
+    rollout::{Moment, Sites, Waits, away_since, in_sync, owner, waits},
     state::{AttemptResult, MemberState, Rollout, RolloutMember, RolloutPhase},
 };
 
@@ -54,7 +54,8 @@ pub(super) fn blockers(state: &State, name: &GatewayName, now: Timestamp) -> Vec
         }
     }
     let moment = Moment::of(state, rollout, now);
-    let own = as_member(state, id, rollout, name, member, &moment);
+    let sites = Sites::of(state, rollout);
+    let own = as_member(state, id, rollout, name, member, (&moment, &sites));
     found.extend(own.filter(|own| found.iter().all(|known| known.code != own.code)));
     found
 }
@@ -106,7 +107,7 @@ pub(super) fn as_member(
     rollout: &Rollout,
     name: &GatewayName,
     member: &RolloutMember,
-    moment: &Moment<'_>,
+    (moment, sites): (&Moment<'_>, &Sites<'_>),
 ) -> Option<Blocker> {
     match &member.state {
         MemberState::Assigned { .. } | MemberState::Reverting { .. } => {
@@ -126,7 +127,7 @@ pub(super) fn as_member(
                 .then(|| Blocker::new("Changed", name, message).by("an operator"))
         }
         MemberState::Pending | MemberState::Deferred => {
-            waiting(state, rollout, name, member, moment)
+            waiting(state, rollout, name, member, (moment, sites))
         }
     }
 }
@@ -136,10 +137,10 @@ fn waiting(
     rollout: &Rollout,
     name: &GatewayName,
     member: &RolloutMember,
-    moment: &Moment<'_>,
+    (moment, sites): (&Moment<'_>, &Sites<'_>),
 ) -> Option<Blocker> {
     let stage = rollout.stages.get(member.stage as usize)?;
-    let Some(reason) = waits(state, rollout, name, member, moment) else {
+    let Some(reason) = waits(state, rollout, name, member, moment, sites) else {
         let count = rollout.counts().get(member.stage as usize)?;
         let message = match count.running {
             0 => "waits for its turn: a gate is asked about others".to_owned(),
@@ -168,6 +169,15 @@ fn waiting(
             Blocker::new("Dependency", name, message).by(on.as_str()).clear(clear)
         }
         Waits::Offline => return offline(state, name),
+        Waits::Site(other) => {
+            let message = format!("its site begins as a whole, and {other} cannot yet");
+            let clear = format!("millctl why gateway {other}");
+            Blocker::new("Site", name, message).by(other.as_str()).clear(clear)
+        }
+        Waits::Line => {
+            let message = "others of its site fetch files (limits.maxConcurrentFetches)";
+            Blocker::new("SiteLimit", name, message).by("the rollout")
+        }
         Waits::Gate(record) => rollout::gate(name.as_str(), &record),
         Waits::Window(evaluation) => {
             let next = evaluation.next_change;

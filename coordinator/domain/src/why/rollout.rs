@@ -9,7 +9,7 @@ use millwright_model::{
 use super::{Blocker, SAME_MAX, gateway};
 use crate::{
     State,
-    rollout::{Consent, Moment, Point, consent, hold_of, sick, soaks_until},
+    rollout::{Consent, Moment, Point, Sites, consent, hold_of, sick, soaks_until},
     state::{GateKey, GateRecord, MemberState, Rollout, RolloutMember, RolloutPhase},
 };
 
@@ -187,6 +187,7 @@ pub(super) fn gate(subject: &str, record: &GateRecord) -> Blocker {
 /// What holds the members of the stage whose turn it is, and those that catch up.
 fn members(state: &State, id: &RolloutId, rollout: &Rollout, now: Timestamp) -> Vec<Blocker> {
     let moment = Moment::of(state, rollout, now);
+    let sites = Sites::of(state, rollout);
     let current = rollout.current();
     let concerns = |member: &RolloutMember| match member.state {
         MemberState::Deferred | MemberState::Reverting { .. } => true,
@@ -205,7 +206,9 @@ fn members(state: &State, id: &RolloutId, rollout: &Rollout, now: Timestamp) -> 
         .collect();
     waiting.sort_by_key(|(_, member)| member.order);
     let total = waiting.len();
-    let one = |(gateway, member)| gateway::as_member(state, id, rollout, gateway, member, &moment);
+    let one = |(gateway, member)| {
+        gateway::as_member(state, id, rollout, gateway, member, (&moment, &sites))
+    };
     let mut found: Vec<Blocker> = waiting.into_iter().take(SAME_MAX).filter_map(one).collect();
     if total > SAME_MAX {
         let message = format!("and {} more", total - SAME_MAX);

@@ -133,6 +133,7 @@ fn resume(rollout: &mut Rollout, said: &Said) -> Result<String, Rejection> {
         ) => return Err(invalid("it neither is paused nor has stopped")),
     }
     rollout.moved_at = said.at;
+    rollout.accepted_at = said.at;
     Ok(line("resumed", said))
 }
 
@@ -267,6 +268,7 @@ fn retry(
     rollout.finished_at = None;
     rollout.stop = None;
     rollout.moved_at = said.at;
+    rollout.accepted_at = said.at;
     Ok(line(&format!("retry of {} gateways", failed.len()), said))
 }
 
@@ -302,6 +304,7 @@ fn skip(rollout: &mut Rollout, gateway: &GatewayName, said: &Said) -> Result<Str
         rollout.stop = None;
     }
     rollout.moved_at = said.at;
+    rollout.accepted_at = said.at;
     Ok(format!("{gateway}: {reason}"))
 }
 
