@@ -5,6 +5,7 @@
 
 pub mod amount;
 pub mod assignment;
+pub mod audit;
 pub mod digest;
 pub mod facts;
 pub mod gate;
