@@ -22,16 +22,27 @@ pub fn request_id() -> RequestId {
 /// A command of this node itself.
 pub fn command(shared: &Shared, body: Body) -> Command {
     let actor = format!("spiffe://{}/coordinator/{}", shared.cluster_id, shared.node_name);
-    command_of(shared, actor, String::new(), body)
+    command_of(shared, Asker { actor, from: String::new() }, String::new(), body)
+}
+
+/// Who asks, and from where.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    /// Identity.
+    pub actor: String,
+    /// Address; empty when nobody called.
+    pub from: String,
 }
 
 /// A command that somebody asked for.
-pub fn command_of(shared: &Shared, actor: String, reason: String, body: Body) -> Command {
+pub fn command_of(shared: &Shared, asker: Asker, reason: String, body: Body) -> Command {
+    let Asker { actor, from } = asker;
     Command {
         request_id: request_id(),
         at: now(),
         epoch: shared.consensus.state().state.epoch(),
         actor,
+        from,
         reason,
         body,
     }

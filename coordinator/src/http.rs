@@ -41,6 +41,8 @@ fn passed_over(shared: &Shared) -> u64 {
 
 async fn metrics(State(shared): State<Shared>) -> String {
     let group = shared.consensus.group();
+    let state = shared.consensus.state().state;
+    let audit = state.audit();
     let gauges = [
         ("millwright_raft_term", "Raft term.", group.term),
         ("millwright_raft_applied_index", "Last applied log index.", group.applied),
@@ -51,6 +53,11 @@ async fn metrics(State(shared): State<Shared>) -> String {
             "Bytes of the log on disk.",
             shared.consensus.log_disk_bytes(),
         ),
+        (
+            "millwright_audit_exported_index",
+            "Newest entry of the audit that a leader has in its file.",
+            audit.exported(),
+        ),
         ("millwright_agent_links", "Agents connected to this node.", shared.links.len() as u64),
         (
             "millwright_gates_passed_over",
@@ -60,6 +67,12 @@ async fn metrics(State(shared): State<Shared>) -> String {
     ];
     let (api, peer) = (&shared.connections.api, &shared.connections.peer);
     let counters = [
+        ("millwright_audit_entries_total", "Entries of the audit.", audit.head().index),
+        (
+            "millwright_audit_dropped_total",
+            "Entries of the audit that were dropped before they were in a file.",
+            audit.dropped(),
+        ),
         (
             "millwright_api_connections_total",
             "Connections of agents and operators after their handshake.",

@@ -2,6 +2,7 @@
 //! what to do is decided in `millwright-coordinator-domain`.
 
 pub mod api;
+pub mod audit;
 pub mod change;
 pub mod cli;
 pub mod config;

@@ -24,6 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     api::enrol::CA_KEY_CONTEXT,
+    audit,
     config::Config,
     consensus::Handle,
     content::Content,
@@ -172,6 +173,7 @@ impl Running {
         shared.tasks.spawn(driver::run(shared.clone()));
         shared.tasks.spawn(driver::releases::run(shared.clone()));
         shared.tasks.spawn(renewal::run(shared.clone()));
+        shared.tasks.spawn(audit::run(shared.clone()));
         join(&shared).await?;
         founded(&shared).await;
         // Again: a node that has just joined did not know the secrets before.

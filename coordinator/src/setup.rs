@@ -163,6 +163,7 @@ async fn found(
         at: edge::now(),
         epoch: Epoch(0),
         actor: "init".to_owned(),
+        from: String::new(),
         reason: String::new(),
         body,
     };

@@ -112,6 +112,7 @@ fn state() -> State {
             at: Timestamp(1_791_815_654_089 + u64::from(at)),
             epoch: if at == 0 { Epoch(0) } else { Epoch(1) },
             actor: "spiffe://c0ffee/operator/admin".to_owned(),
+            from: String::new(),
             reason: "golden".to_owned(),
             body,
         };

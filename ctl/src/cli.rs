@@ -8,9 +8,9 @@ use clap_complete::engine::ArgValueCandidates;
 
 use crate::{
     command::{
-        agent, apply, cluster, completion, config, context, delete, describe, diff, explain,
-        gateway, get, history, hold, lint, login, man, plan, render, rollout, schema, snapshot,
-        status, token, version, why,
+        agent, apply, audit, cluster, completion, config, context, delete, describe, diff, events,
+        explain, gateway, get, history, hold, lint, login, man, plan, render, rollout, schema,
+        snapshot, status, token, version, why,
     },
     complete,
     output::Output,
@@ -133,8 +133,12 @@ pub enum Command {
     /// Snapshots of a gateway: list, create, verify, restore, pin, unpin.
     #[command(subcommand, alias = "snapshots", after_help = snapshot::EXAMPLES)]
     Snapshot(snapshot::Command),
-    /// What was done to a gateway.
+    /// What was done to a gateway, to a fleet by its rollouts, or to a rollout.
     History(history::Args),
+    /// What happens in the cluster, one line per change.
+    Events(events::Args),
+    /// Who did what, from where and why; and whether that record is whole.
+    Audit(audit::Args),
     /// What a kind or a field of it means.
     Explain(explain::Args),
     /// JSON Schema of a kind.

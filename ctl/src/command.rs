@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod audit;
 pub mod cluster;
 pub mod completion;
 pub mod config;
@@ -9,6 +10,7 @@ pub mod context;
 pub mod delete;
 pub mod describe;
 pub mod diff;
+pub mod events;
 pub mod explain;
 pub mod gateway;
 pub mod get;
@@ -84,6 +86,8 @@ pub async fn run(cli: Cli, origins: Origins) -> Result<()> {
         Command::Gateway(command) => gateway::run(global, command).await,
         Command::Snapshot(command) => snapshot::run(global, command).await,
         Command::History(args) => history::run(global, args).await,
+        Command::Events(args) => events::run(global, args).await,
+        Command::Audit(args) => audit::run(global, args).await,
         Command::Explain(args) => explain::run(global, args),
         Command::Schema(args) => schema::run(global, args),
         Command::Token(command) => token::run(global, command).await,

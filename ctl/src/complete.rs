@@ -115,7 +115,7 @@ pub fn gateways() -> Vec<CompletionCandidate> {
 
 /// Kinds that have a history.
 pub fn historic() -> Vec<CompletionCandidate> {
-    candidates(["gateway"])
+    candidates(["gateway", "fleet", "rollout"])
 }
 
 /// Ids of the snapshots of the gateway that the line names.

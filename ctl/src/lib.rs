@@ -10,4 +10,5 @@ pub mod error;
 pub mod follow;
 pub mod output;
 pub mod program;
+pub mod since;
 pub mod view;

@@ -2,10 +2,12 @@
 //! that the cluster answers with and never fails on a field that is missing.
 
 pub mod attempt;
+pub mod audit;
 pub mod columns;
 pub mod describe;
 pub mod fields;
 pub mod gateway;
+pub mod past;
 pub mod plan;
 pub mod progress;
 pub mod seen;
@@ -59,6 +61,11 @@ pub fn pairs(value: &Value, path: &str) -> String {
         .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
         .collect();
     if pairs.is_empty() { "-".to_owned() } else { pairs.join(", ") }
+}
+
+/// A text of somebody else in one line: nothing in it moves the cursor.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Bytes in the unit that says something, in powers of 1024.

@@ -2,6 +2,7 @@
 //! a new field breaks the build here.
 
 mod assignment;
+mod audit;
 mod facts;
 mod instruction;
 mod report;

@@ -54,7 +54,8 @@ const TYPES: &[(&str, Recode)] = types! {
         RevokeAgentRequest, RevokeAgentResponse, ActOnRolloutRequest, ActOnRolloutResponse,
         PlanFleetRequest, PlanFleetResponse,
         WhyRequest, WhyResponse, Blocker, HoldCommitRequest, HoldCommitResponse, ListHoldsRequest,
-        ListHoldsResponse, Hold, ClusterStatusRequest, Node, ClusterStatusResponse,
+        ListHoldsResponse, Hold, ListAuditRequest, AuditPart, AuditInfo, AuditEntry,
+        ClusterStatusRequest, Node, ClusterStatusResponse,
         ActOnGatewayRequest, ActOnGatewayResponse, InstructRequest, InstructResponse, Side,
         SideInfo, RenderRequest, RenderPart, RenderPiece, DiffRequest, DiffPart, DiffFile,
         ; "ApplyResponse.Result" => control::apply_response::Result
@@ -70,6 +71,7 @@ const TYPES: &[(&str, Recode)] = types! {
         Bootstrap, PutResources, PutResource, DeleteResource, CreateToken, UseToken, RevokeToken,
         RevokeAgent, ResolveRelease, ReleaseFailed, PlanMember, PlanStage, StartRollout,
         AdvanceRollout, RolloutStep, PlanRefused, ActOnRollout, HoldCommit, RecordReports,
+        NoteRefusal, AuditExported,
         RecordPresence, AgentRef, NodeLost, PutNode, SnapshotMeta, ActOnGateway, Instruct,
         RecordAnswers, InstructionAnswer, GateAnswered,
     }

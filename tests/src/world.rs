@@ -119,6 +119,7 @@ impl World {
             at: self.now,
             epoch: self.state.epoch(),
             actor: actor.to_owned(),
+            from: String::new(),
             reason: reason.to_owned(),
             body,
         };

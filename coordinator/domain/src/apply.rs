@@ -1,6 +1,7 @@
 //! The one function that changes the state. The same commands in the same order give the same state
 //! on every node; a bad command is a `Rejection`, never a panic.
 
+mod audit;
 mod gateway;
 mod hold;
 mod identity;
@@ -47,6 +48,7 @@ impl State {
         }
         // A new leader's clock may be behind the old one's.
         self.now = self.now.max(command.at);
+        let note = self.note(&command);
         let judged = if self.cluster.is_some() && command.epoch != self.epoch {
             let message = "the command comes from another life of the cluster".to_owned();
             Err(Rejection::Epoch { message })
@@ -59,6 +61,9 @@ impl State {
             };
             self.judge(&mut scene, command.body)
         };
+        if let Some(note) = note {
+            self.record(context.index, note, judged.as_ref().err());
+        }
         let outcome = match judged {
             Ok(accepted) => Outcome::Accepted(accepted),
             Err(rejection) => Outcome::Rejected(rejection),
@@ -98,6 +103,11 @@ impl State {
             Body::ActOnGateway { gateway, action } => self.act_on_gateway(scene, &gateway, action),
             Body::Instruct(instruct) => self.instruct(scene, instruct),
             Body::RecordAnswers { answers } => self.record_answers(scene, answers),
+            Body::NoteRefusal(_) => Ok(Accepted::Done),
+            Body::AuditExported { up_to } => {
+                Arc::make_mut(&mut self.audit).note_exported(up_to);
+                Ok(Accepted::Done)
+            }
             Body::NodeLost { node } => Ok(self.node_lost(scene, node)),
             Body::PutNode { id, node } => {
                 Arc::make_mut(&mut self.nodes).insert(id, node);

@@ -15,10 +15,12 @@ use millwright_model::{
 use serde::{Deserialize, Serialize};
 
 mod outcome;
+mod refusal;
 mod rollout;
 
 pub use self::{
     outcome::{Accepted, Outcome, Rejection},
+    refusal::{NoteRefusal, subject_of},
     rollout::{
         AdvanceRollout, Finish, GateAnswered, PlanMember, PlanStage, RolloutAction, Scope,
         StartRollout, Step,
@@ -44,6 +46,8 @@ pub struct Command {
     pub epoch: Epoch,
     /// Identity of who asked.
     pub actor: String,
+    /// Where the request came from; empty for what a coordinator decides by itself.
+    pub from: String,
     /// Why, in a person's words.
     pub reason: String,
     /// What.
@@ -157,6 +161,13 @@ pub enum Body {
     NodeLost {
         /// Which.
         node: u64,
+    },
+    /// Somebody asked for what he may not do, or what cannot be done: nothing changes but the audit.
+    NoteRefusal(NoteRefusal),
+    /// A coordinator has the audit in its file up to an entry.
+    AuditExported {
+        /// Which.
+        up_to: u64,
     },
     /// Registers a coordinator.
     PutNode {

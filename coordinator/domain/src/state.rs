@@ -1,5 +1,6 @@
 //! The replicated state. Cheap to clone: maps are shared until one of them changes.
 
+mod audit;
 mod gate;
 mod gateway;
 mod record;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::ring::Ring;
 pub use self::{
+    audit::{AUDIT_MAX, Audit},
     gate::{GateAsked, GateKey, GateOutcome, GateRecord},
     gateway::{
         Attempt, AttemptResult, BackupStatus, Confirmation, Connection, Desired, DesiredOrigin,
@@ -109,6 +111,12 @@ pub struct State {
     pub(crate) desired: Map<GatewayName, Arc<Desired>>,
     pub(crate) status: Map<GatewayName, Arc<GatewayStatus>>,
     pub(crate) events: Ring<Arc<Event>>,
+    /// Log index and place of the newest event that is no longer kept.
+    #[serde(default)]
+    pub(crate) events_gone: (u64, u32),
+    /// Who did what.
+    #[serde(default)]
+    pub(crate) audit: Arc<Audit>,
     /// Request ids with what became of them.
     pub(crate) requests: Ring<([u8; 16], Arc<Outcome>)>,
 }
@@ -259,6 +267,18 @@ impl State {
         &self.events
     }
 
+    /// Whether events are gone that came after a place: a log index, and how many of its events were
+    /// seen, zero for all of them.
+    pub fn has_gap_after(&self, index: u64, sub: u32) -> bool {
+        let seen = (index, if sub == 0 { u32::MAX } else { sub });
+        index > 0 && seen < self.events_gone
+    }
+
+    /// Who did what.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
     /// Whether this key stands for this identity (a URI) and may connect.
     pub fn key_allowed(&self, identity: &str, key: &[u8; 32]) -> bool {
         let path = identity.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/'));
@@ -274,14 +294,18 @@ impl State {
         action: &str,
         message: String,
     ) {
+        let newest = self.events.newest().next().filter(|event| event.index == index);
         let event = Event {
             index,
+            sub: newest.map_or(0, |event| event.sub) + 1,
             at: self.now,
             kind: kind.as_str().to_owned(),
             name: name.to_owned(),
             action: action.to_owned(),
             message,
         };
-        self.events.push(Arc::new(event), EVENTS_MAX);
+        if let Some(gone) = self.events.push(Arc::new(event), EVENTS_MAX) {
+            self.events_gone = (gone.index, gone.sub);
+        }
     }
 }

@@ -13,7 +13,7 @@ mod plan;
 mod rollout;
 
 pub use self::plan::plan_json;
-pub(crate) use self::rollout::rollout_line;
+pub(crate) use self::rollout::{phase_word, rollout_line};
 use self::{
     gateway::gateway_status,
     rollout::{fleet_status, rollout_json},

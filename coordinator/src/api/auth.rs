@@ -35,6 +35,12 @@ pub fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
     }
 }
 
+/// Where a request comes from, whoever sent it; empty when that is not known.
+pub fn address<T>(request: &Request<T>) -> String {
+    let info = request.extensions().get::<PeerInfo>();
+    info.map(|info| info.addr.to_string()).unwrap_or_default()
+}
+
 /// Stands before every service that needs a certificate, whoever may use it then. The handshake has
 /// checked the certificate; a connection outlives it, so a ban is looked up for each call.
 pub fn guard(

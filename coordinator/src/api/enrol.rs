@@ -23,7 +23,7 @@ use millwright_proto::{
 };
 use tonic::{Code, Request, Response, Status};
 
-use super::status;
+use super::{auth, status};
 use crate::{edge, node::Shared};
 
 /// Context under which the CA key is sealed.
@@ -91,6 +91,7 @@ impl EnrolmentService for EnrolApi {
         &self,
         request: Request<agent::EnrolRequest>,
     ) -> Result<Response<agent::EnrolResponse>, Status> {
+        let from = auth::address(&request);
         let agent::EnrolRequest { token, csr_der, name, member } = request.into_inner();
         let token: JoinToken =
             token.parse().map_err(|_| refused("this is not a Millwright join token"))?;
@@ -105,8 +106,8 @@ impl EnrolmentService for EnrolApi {
             member: parse_member(&member)?,
             key_digest,
         });
-        let actor = format!("token:{}", token.id());
-        let command = edge::command_of(&self.shared, actor, String::new(), body);
+        let asker = edge::Asker { actor: format!("token:{}", token.id()), from };
+        let command = edge::command_of(&self.shared, asker, String::new(), body);
         let decided = self
             .shared
             .consensus

@@ -2,7 +2,7 @@
 
 use millwright_coordinator_domain::command::{
     AgentRef, Body, Bootstrap, Command, CreateToken, GatewayAction, Instruct, NodeRecord,
-    ResolveRelease, TokenRole, UseToken,
+    NoteRefusal, ResolveRelease, TokenRole, UseToken,
 };
 use millwright_model::{
     digest::Digest, facts::GatewayFacts, generation::Epoch, id::RequestId, instruction::Answer,
@@ -18,7 +18,7 @@ fn bad(why: impl ToString) -> InvalidBytes {
 
 /// A command as it was stored.
 pub fn command_from_wire(wire: log::Command) -> Result<Command, InvalidBytes> {
-    let log::Command { request_id, at_ms, epoch, actor, reason, body } = wire;
+    let log::Command { request_id, at_ms, epoch, actor, reason, from, body } = wire;
     let request_id: [u8; 16] =
         request_id.try_into().map_err(|_| bad("the request id has not 16 bytes"))?;
     Ok(Command {
@@ -26,6 +26,7 @@ pub fn command_from_wire(wire: log::Command) -> Result<Command, InvalidBytes> {
         at: Timestamp(at_ms),
         epoch: Epoch(epoch),
         actor,
+        from,
         reason,
         body: body_in(body.ok_or_else(|| bad("it has no body"))?)?,
     })
@@ -92,6 +93,10 @@ fn body_in(body: Wire) -> Result<Body, InvalidBytes> {
         Wire::RecordAnswers(log::RecordAnswers { answers }) => Body::RecordAnswers {
             answers: answers.into_iter().map(answer_in).collect::<Result<_, _>>()?,
         },
+        Wire::NoteRefusal(log::NoteRefusal { what, kind, name, message }) => {
+            Body::NoteRefusal(NoteRefusal { what, kind, name, message })
+        }
+        Wire::AuditExported(log::AuditExported { up_to }) => Body::AuditExported { up_to },
         Wire::NodeLost(log::NodeLost { node }) => Body::NodeLost { node },
         Wire::PutNode(log::PutNode { node, key_digest, version }) => {
             let (id, node) = node_in(node, &key_digest, version)?;

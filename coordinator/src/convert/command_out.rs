@@ -2,7 +2,7 @@
 
 use millwright_coordinator_domain::command::{
     AgentRef, Body, Bootstrap, Command, CreateToken, GatewayAction, Instruct, NodeRecord,
-    ResolveRelease, UseToken,
+    NoteRefusal, ResolveRelease, UseToken,
 };
 use millwright_model::{
     id::{GatewayName, Member},
@@ -14,12 +14,13 @@ use super::rollout;
 
 /// A command as it is stored.
 pub fn command_to_wire(command: &Command) -> log::Command {
-    let Command { request_id, at, epoch, actor, reason, body } = command;
+    let Command { request_id, at, epoch, actor, from, reason, body } = command;
     log::Command {
         request_id: request_id.0.to_vec(),
         at_ms: at.0,
         epoch: epoch.0,
         actor: actor.clone(),
+        from: from.clone(),
         reason: reason.clone(),
         body: Some(body_out(body)),
     }
@@ -82,6 +83,8 @@ fn body_out(body: &Body) -> Wire {
         Body::RecordAnswers { answers } => Wire::RecordAnswers(log::RecordAnswers {
             answers: answers.iter().map(answer_out).collect(),
         }),
+        Body::NoteRefusal(refusal) => Wire::NoteRefusal(refusal_out(refusal)),
+        Body::AuditExported { up_to } => Wire::AuditExported(log::AuditExported { up_to: *up_to }),
         Body::NodeLost { node } => Wire::NodeLost(log::NodeLost { node: *node }),
         Body::PutNode { id, node } => Wire::PutNode(log::PutNode {
             node: Some(node_out(*id, node)),
@@ -113,6 +116,11 @@ fn node_out(id: u64, node: &NodeRecord) -> log::NodeInfo {
         api_address: node.api_address.clone(),
         peer_address: node.peer_address.clone(),
     }
+}
+
+fn refusal_out(refusal: &NoteRefusal) -> log::NoteRefusal {
+    let NoteRefusal { what, kind, name, message } = refusal.clone();
+    log::NoteRefusal { what, kind, name, message }
 }
 
 fn bootstrap_out(boot: &Bootstrap) -> log::Bootstrap {

@@ -33,6 +33,9 @@ pub struct Watch {
     kind: String,
     name: String,
     since: u64,
+    /// How many events of that index were seen; 0 for all.
+    sub: u32,
+    brief: bool,
     stream: Option<Streaming<WatchEvent>>,
     /// Since when no coordinator answers, and that it was said.
     silent: Option<Instant>,
@@ -46,10 +49,20 @@ impl Watch {
             kind: kind.to_owned(),
             name: name.to_owned(),
             since,
+            sub: 0,
+            brief: false,
             stream: None,
             silent: None,
             pause: PAUSE,
         }
+    }
+
+    /// From within an index, of which so many events were seen; and without resources.
+    #[must_use]
+    pub fn brief(mut self, sub: u32) -> Self {
+        self.sub = sub;
+        self.brief = true;
+        self
     }
 
     /// Where another watch would go on.
@@ -60,6 +73,7 @@ impl Watch {
     /// Goes on from another index, after a list.
     pub fn resume(&mut self, since: u64) {
         self.since = since;
+        self.sub = 0;
         self.stream = None;
     }
 
@@ -68,7 +82,8 @@ impl Watch {
         loop {
             let Some(stream) = &mut self.stream else {
                 match self.open(client).await {
-                    Ok(()) => continue,
+                    Ok(true) => continue,
+                    Ok(false) => return Ok(Change::Gap),
                     Err(error) if error.kind == Kind::Unavailable => {
                         self.wait(client, &error).await;
                         continue;
@@ -79,7 +94,10 @@ impl Watch {
             match stream.message().await {
                 Ok(Some(event)) => {
                     self.pause = PAUSE;
-                    self.since = self.since.max(event.index);
+                    // Several events may have one index; a bookmark stands for all of them.
+                    if event.index >= self.since {
+                        (self.since, self.sub) = (event.index, event.sub);
+                    }
                     if event.action != "bookmark" {
                         return Ok(Change::Event(Box::new(event)));
                     }
@@ -101,9 +119,16 @@ impl Watch {
         }
     }
 
-    async fn open(&mut self, client: &mut Client) -> Result<()> {
-        let request =
-            WatchRequest { kind: self.kind.clone(), name: self.name.clone(), since: self.since };
+    /// False when what was seen last is too old to go on from.
+    async fn open(&mut self, client: &mut Client) -> Result<bool> {
+        let request = WatchRequest {
+            kind: self.kind.clone(),
+            name: self.name.clone(),
+            since: self.since,
+            since_sub: self.sub,
+            brief: self.brief,
+            ..WatchRequest::default()
+        };
         let mut control = client.control().await?;
         match control.watch(request).await {
             Ok(answer) => {
@@ -114,8 +139,9 @@ impl Watch {
                     let node = client.answered_by();
                     output::note(&format!("going on at {node} after {gone} without a coordinator"));
                 }
-                Ok(())
+                Ok(true)
             }
+            Err(status) if status.code() == Code::OutOfRange => Ok(false),
             Err(status) => {
                 client.leave();
                 Err(status.into())

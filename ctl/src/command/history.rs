@@ -1,4 +1,8 @@
-//! `millctl history`: what was done to a gateway, attempt by attempt, the newest first.
+//! `millctl history`: what was done to a gateway, attempt by attempt; the rollouts of a fleet; who
+//! did what to a rollout. The newest first.
+
+mod fleet;
+mod rollout;
 
 use clap_complete::engine::ArgValueCandidates;
 use millwright_model::resource::Kind;
@@ -19,9 +23,11 @@ use crate::{
 #[command(after_help = "Examples:
   millctl history gateway line1
   millctl history gateway line1 -o wide        with generation, ref and cause
+  millctl history fleet plants                 its rollouts, and how they ended
+  millctl history rollout plants-7             who started, approved or stopped it
   millctl history gateway line1 -o json")]
 pub struct Args {
-    /// Kind; gateways have a history.
+    /// gateway, fleet or rollout.
     #[arg(add = ArgValueCandidates::new(complete::historic))]
     pub kind: String,
     /// Name.
@@ -31,12 +37,24 @@ pub struct Args {
 
 pub(super) async fn run(global: &Global, Args { kind, name }: Args) -> Result<()> {
     let kind = kind_of(&kind)?;
-    if kind != Kind::Gateway {
-        return Err(Error::new(error::Kind::Usage, format!("a {kind} has no history of its own"))
-            .hint("millctl history gateway NAME; millctl rollout list shows the rollouts"));
+    match kind {
+        Kind::Gateway => gateway(global, &name).await,
+        Kind::Fleet => fleet::run(global, &name).await,
+        Kind::Rollout => rollout::run(global, &name).await,
+        Kind::Repository | Kind::SyncProfile | Kind::Operator | Kind::Secret | Kind::JoinToken => {
+            let word = kind.as_str().to_lowercase();
+            Err(Error::new(
+                error::Kind::Usage,
+                format!("the kind {kind} has no history of its own"),
+            )
+            .hint(format!("who changed it: millctl audit --subject {word}/{name}")))
+        }
     }
+}
+
+async fn gateway(global: &Global, name: &str) -> Result<()> {
     let mut client = client(global)?;
-    let (value, index) = read(&mut client, &name).await?;
+    let (value, index) = read(&mut client, name).await?;
     let attempts = list(&value, "/status/history");
     let data: Vec<Value> = attempts.iter().map(with_id).collect();
     output::show(&global.output, &json!(data), Some(index), |wide| {

@@ -1,5 +1,10 @@
 //! A small company as the cluster would show it.
 
+use millwright_model::{
+    audit::{Entry, Head, Outcome},
+    digest::Digest,
+    time::Timestamp,
+};
 use millwright_proto::control as wire;
 use serde_json::{Value, json};
 
@@ -183,6 +188,7 @@ pub(crate) fn event(index: u64, value: &Value) -> wire::WatchEvent {
         index,
         at_ms: 1_791_815_654_089 + index * 1000,
         message: "changed".to_owned(),
+        sub: 0,
     }
 }
 
@@ -256,8 +262,92 @@ pub(crate) fn company() -> Script {
             token("9d01ab34cd56", "operator", "ann", "used"),
         ],
         cluster: cluster(),
+        events: events(),
+        audit: audit(),
+        audit_base: Head::genesis("c0ffee"),
         ..Script::default()
     }
+}
+
+/// What happened: two things at one log index.
+fn events() -> Vec<wire::WatchEvent> {
+    let told = |index, sub, kind: &str, name: &str, message: &str| wire::WatchEvent {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        action: "put".to_owned(),
+        index,
+        at_ms: 1_791_815_654_089 + index * 1000,
+        message: message.to_owned(),
+        sub,
+        ..wire::WatchEvent::default()
+    };
+    vec![
+        told(48, 1, "Rollout", "plants-2", "started: commit 4bf57a65 to 3 gateways"),
+        told(49, 1, "Rollout", "plants-2", "stage canary begins"),
+        told(49, 2, "Gateway", "line1", "assigned commit 4bf57a65 by plants-2"),
+        told(53, 1, "Gateway", "line1", "applied in 812 ms: 0 added, 1 changed, 0 removed"),
+        told(
+            57,
+            1,
+            "Gateway",
+            "line2",
+            "rolled back after a failure in verify: the scan never completed",
+        ),
+    ]
+}
+
+/// Who did what.
+pub(crate) fn audit() -> Vec<Entry> {
+    let mut head = Head::genesis("c0ffee");
+    let entry =
+        |log_index: u64, who: &str, what: &str, (kind, name): (&str, &str), why: &str| Entry {
+            format: 0,
+            index: 0,
+            log_index,
+            at: Timestamp(1_791_815_654_089 + log_index * 1000),
+            who: format!("spiffe://c0ffee/{who}"),
+            from: if who.starts_with("op") { "10.3.0.9:51722".to_owned() } else { String::new() },
+            what: what.to_owned(),
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            why: why.to_owned(),
+            before: String::new(),
+            after: String::new(),
+            fields: Vec::new(),
+            outcome: Outcome::Accepted,
+            message: String::new(),
+            hash: Digest::default(),
+        };
+    let applied = Entry {
+        before: Digest::of(b"before").to_string(),
+        after: Digest::of(b"after").to_string(),
+        fields: vec!["spec.stages[1].maxConcurrent".to_owned()],
+        message: "configured".to_owned(),
+        ..entry(47, "operator/ann", "apply", ("Fleet", "plants"), "four at a time")
+    };
+    let denied = Entry {
+        outcome: Outcome::Refused,
+        message: "operator eve has role Viewer, this needs Admin".to_owned(),
+        ..entry(51, "operator/eve", "ban", ("Gateway", "line1"), "no more")
+    };
+    let started = Entry {
+        after: "Running".to_owned(),
+        message: "started: commit 4bf57a65 to 3 gateways".to_owned(),
+        ..entry(48, "coordinator/n1", "start", ("Rollout", "plants-2"), "")
+    };
+    let stopped = Entry {
+        before: "Running".to_owned(),
+        after: "Failed".to_owned(),
+        message: "1/3 applied, 1 failed; 1 sites failed, the limit is 1".to_owned(),
+        ..entry(
+            57,
+            "coordinator/n1",
+            "stop",
+            ("Rollout", "plants-2"),
+            "1 sites failed, the limit is 1",
+        )
+    };
+    [applied, started, denied, stopped].into_iter().map(|entry| head.seal(entry)).collect()
 }
 
 fn token(id: &str, role: &str, name: &str, state: &str) -> wire::Token {

@@ -83,7 +83,12 @@ async fn unknown_names_suggest_the_nearest() {
         vec!["gateway", "sessions", "line"],
         vec!["snapshot", "list", "line4"],
         vec!["history", "gateway", "lin3"],
-        vec!["history", "fleet", "plants"],
+        vec!["history", "fleet", "plant"],
+        vec!["history", "rollout", "plants-3"],
+        vec!["history", "operator", "ann"],
+        vec!["audit", "--subject", "gatway/line1"],
+        vec!["audit", "--since", "yesterday"],
+        vec!["events", "--kind", "rolout"],
         vec!["gateway", "rolback", "line1"],
     ] {
         let name = args.join(" ");

@@ -15,7 +15,10 @@ use millwright_certs::{
     key,
     store::{ClientAuth, CredentialStore},
 };
-use millwright_model::id::ClusterId;
+use millwright_model::{
+    audit::{Entry, Head},
+    id::ClusterId,
+};
 use millwright_proto::{
     agent::enrolment_service_server::EnrolmentServiceServer,
     control::{self as wire, control_service_server::ControlServiceServer},
@@ -57,6 +60,14 @@ pub(crate) struct Script {
     pub(crate) render: Vec<wire::RenderPart>,
     /// What `diff` answers.
     pub(crate) diff: Vec<wire::DiffPart>,
+    /// Who did what, and the entry before the first.
+    pub(crate) audit: Vec<Entry>,
+    /// The end before the first of them.
+    pub(crate) audit_base: Head,
+    /// Entries that were dropped.
+    pub(crate) audit_dropped: u64,
+    /// Events up to this index are gone.
+    pub(crate) events_gone: u64,
     /// What was asked, in words.
     pub(crate) asked: Vec<String>,
 }

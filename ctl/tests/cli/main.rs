@@ -1,10 +1,12 @@
 //! The real program against a control server with canned answers, behind real mutual TLS. What a
 //! person sees is kept as snapshots; what a script sees, exit codes and JSON, is asserted.
 
+mod auditing;
 mod canned;
 mod changing;
 mod completing;
 mod contexts;
+mod events;
 mod failing;
 mod fake;
 mod gateway;

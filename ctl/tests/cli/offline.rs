@@ -49,6 +49,9 @@ async fn help_is_for_people() {
         vec!["snapshot", "--help"],
         vec!["render", "--help"],
         vec!["diff", "--help"],
+        vec!["audit", "--help"],
+        vec!["events", "--help"],
+        vec!["history", "--help"],
     ] {
         let ran = fake.run_in(&args, &[("COLUMNS", "100")]).await;
         assert_snapshot!(format!("help {}", args.join(" ")).replace([' ', '-'], "_"), ran.all());

@@ -18,6 +18,9 @@ async fn tables_fit_the_width() {
         ("sessions", vec!["gateway", "sessions", "line1"]),
         ("drift", vec!["gateway", "drift", "line2"]),
         ("snapshots", vec!["snapshot", "list", "line1"]),
+        ("audit", vec!["audit"]),
+        ("events", vec!["events"]),
+        ("history-rollout", vec!["history", "rollout", "plants-2"]),
     ] {
         for columns in ["80", "160"] {
             let ran = fake.run_in(&args, &[("COLUMNS", columns)]).await;
@@ -94,6 +97,11 @@ async fn every_reading_command_knows_every_format() {
         vec!["gateway", "sessions", "line2"],
         vec!["gateway", "drift", "line2"],
         vec!["snapshot", "list", "line1"],
+        vec!["history", "fleet", "plants"],
+        vec!["history", "rollout", "plants-2"],
+        vec!["audit"],
+        vec!["audit", "--verify"],
+        vec!["events"],
         vec!["version"],
         vec!["context", "list"],
         vec!["context", "show"],
@@ -147,6 +155,11 @@ async fn stale_reads_say_as_of_which_index() {
         vec!["gateway", "sessions", "line1"],
         vec!["gateway", "drift", "line2"],
         vec!["snapshot", "list", "line1"],
+        vec!["history", "fleet", "plants"],
+        vec!["history", "rollout", "plants-2"],
+        vec!["audit"],
+        vec!["audit", "--verify"],
+        vec!["events"],
     ] {
         let mut all = args.clone();
         all.push("--stale");

@@ -47,6 +47,28 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Text that is no point in time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a time: write it like 2026-10-12T14:34:14Z or 2026-10-12")]
+pub struct InvalidTimestamp(String);
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    /// RFC 3339, or a date alone: its first moment in UTC.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidTimestamp(text.chars().take(40).collect());
+        let whole = match text.contains(['T', 't', ' ']) {
+            true => text.to_owned(),
+            false => format!("{text}T00:00:00Z"),
+        };
+        let format = &time::format_description::well_known::Rfc3339;
+        let moment = time::OffsetDateTime::parse(&whole, format).map_err(|_| invalid())?;
+        let ms = moment.unix_timestamp_nanos() / 1_000_000;
+        Ok(Self(u64::try_from(ms).map_err(|_| invalid())?))
+    }
+}
+
 /// A length of time in milliseconds, written `10m`, `1h30m`, `250ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span(pub u64);
@@ -138,5 +160,19 @@ mod tests {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
         }
         assert_eq!(Timestamp(1_791_815_654_089).to_string(), "2026-10-12T14:34:14Z");
+    }
+
+    #[test]
+    fn points_in_time_are_read() {
+        for (text, ms) in [
+            ("2026-10-12T14:34:14Z", 1_791_815_654_000),
+            ("2026-10-12T16:34:14.089+02:00", 1_791_815_654_089),
+            ("2026-10-12", 1_791_763_200_000),
+        ] {
+            assert_eq!(text.parse(), Ok(Timestamp(ms)), "{text}");
+        }
+        for bad in ["", "now", "2026-13-01", "1969-12-31", "12:00", "2026-10-12T14:34"] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! what is wrong.
 
 mod applied;
+mod audit;
 mod dependencies;
 mod gates;
 mod generations;
@@ -105,6 +106,7 @@ impl Watch {
             .and_then(|()| sites::check(&seen))
             .and_then(|()| generations::check(&seen, &mut self.promised))
             .and_then(|()| applied::check(&seen, &self.truth))
+            .and_then(|()| audit::check(&seen))
             .map_err(|why| format!("{why}\nafter {body:?}"))
     }
 }

@@ -117,6 +117,7 @@ impl Play {
             at: self.now,
             epoch: self.state.epoch,
             actor: "operator/forecast".to_owned(),
+            from: String::new(),
             reason: String::new(),
             body,
         };

@@ -106,6 +106,9 @@ pub struct Release {
 pub struct Event {
     /// Log index.
     pub index: u64,
+    /// Its place among the events of that log index, from 1.
+    #[serde(default)]
+    pub sub: u32,
     /// When.
     pub at: Timestamp,
     /// Kind of what changed.

@@ -54,8 +54,8 @@ impl<T> Ring<T> {
 }
 
 impl<T: Clone> Ring<T> {
-    /// Adds the newest entry; the oldest go when there are more than `max`.
-    pub fn push(&mut self, entry: T, max: usize) {
+    /// Adds the newest entry; the oldest go when there are more than `max`. Gives the last that went.
+    pub fn push(&mut self, entry: T, max: usize) -> Option<T> {
         match self.chunks.back_mut().filter(|chunk| chunk.len() < CHUNK) {
             Some(chunk) => Arc::make_mut(chunk).push(entry),
             None => {
@@ -65,14 +65,24 @@ impl<T: Clone> Ring<T> {
             }
         }
         self.len += 1;
+        let mut last = None;
         while self.len > max {
-            self.len -= 1;
-            self.gone += 1;
-            if self.chunks.front().is_some_and(|chunk| chunk.len() <= self.gone) {
-                self.chunks.pop_front();
-                self.gone = 0;
-            }
+            last = self.pop_front();
         }
+        last
+    }
+
+    /// Takes the oldest entry away.
+    pub fn pop_front(&mut self) -> Option<T> {
+        let chunk = self.chunks.front()?;
+        let oldest = chunk.get(self.gone).cloned();
+        self.len = self.len.saturating_sub(1);
+        self.gone += 1;
+        if chunk.len() <= self.gone {
+            self.chunks.pop_front();
+            self.gone = 0;
+        }
+        oldest
     }
 }
 
@@ -107,7 +117,8 @@ mod tests {
         let mut ring = Ring::default();
         assert!(ring.is_empty() && ring.front().is_none());
         for n in 0..1_000_u32 {
-            ring.push(n, 200);
+            let went = ring.push(n, 200);
+            assert_eq!(went, n.checked_sub(200));
             let from = (n + 1).saturating_sub(200);
             assert_eq!(ring.front(), Some(&from));
             assert_eq!(ring.len(), (n + 1 - from) as usize);
@@ -117,12 +128,18 @@ mod tests {
         let mut back: Vec<u32> = ring.newest().copied().collect();
         back.reverse();
         assert_eq!(back, all);
+        for n in all {
+            assert_eq!(ring.pop_front(), Some(n));
+        }
+        assert_eq!((ring.pop_front(), ring.len()), (None, 0));
     }
 
     #[test]
     fn a_restored_one_goes_on_like_the_original() {
         let mut ring = Ring::default();
-        (0..333_u32).for_each(|n| ring.push(n, 100));
+        for n in 0..333_u32 {
+            ring.push(n, 100);
+        }
         let json = serde_json::to_string(&ring).unwrap();
         let mut back: Ring<u32> = serde_json::from_str(&json).unwrap();
         for n in 333..700 {
@@ -136,7 +153,9 @@ mod tests {
     #[test]
     fn a_clone_does_not_see_later_entries() {
         let mut ring = Ring::default();
-        (0..70_u32).for_each(|n| ring.push(n, 100));
+        for n in 0..70_u32 {
+            ring.push(n, 100);
+        }
         let before = ring.clone();
         ring.push(70, 100);
         assert_eq!(before.len(), 70);

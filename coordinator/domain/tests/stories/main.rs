@@ -1,5 +1,6 @@
 //! Stories of the state: commands in, decisions out, without a runtime.
 
+mod audit;
 mod identity;
 mod retry;
 mod secret;
@@ -95,6 +96,7 @@ impl Cluster {
             at: Timestamp(1_000 * self.index),
             epoch: self.state.epoch(),
             actor: "test".into(),
+            from: String::new(),
             reason: String::new(),
             body,
         };

@@ -6,26 +6,40 @@ use std::sync::Arc;
 use millwright_coordinator_domain::{
     State,
     access::{self, Deed},
-    command::{Accepted, Body, LogContext, Outcome},
+    command::{Accepted, Body, LogContext, Outcome, subject_of},
 };
 use millwright_model::resource::{Kind, Resource};
 use millwright_proto::control as wire;
-use tonic::{Request, Response};
+use tonic::{Request, Response, Status};
 
-use super::{ControlApi, Reply, invalid, status};
-use crate::{edge, secret};
+use super::{Ask, ControlApi, Reply, invalid, status};
+use crate::{
+    edge::{self, Asker},
+    secret,
+};
 
 /// Resources in one apply.
 const RESOURCES_MAX: usize = 5_000;
+
+/// Who asks; a dry run asks for nothing that could be noted.
+async fn asker(api: &ControlApi, request: &Request<wire::ApplyRequest>) -> Result<Asker, Status> {
+    let wire::ApplyRequest { resources, dry_run, reason } = request.get_ref();
+    let kinds = resources.iter().filter_map(|one| one.kind.parse::<Kind>().ok());
+    let deed = kinds.map(access::deed_of_change).max().unwrap_or(Deed::Write);
+    if *dry_run {
+        return api.allowed(request, deed);
+    }
+    let named = resources.iter().map(|one| (one.kind.clone(), one.name.clone()));
+    let (kind, name) = subject_of(&named.collect::<Vec<_>>());
+    api.admitted(request, deed, Ask { what: "apply", kind: &kind, name: &name, reason }).await
+}
 
 /// Answers `apply`.
 pub(super) async fn answer(
     api: &ControlApi,
     request: Request<wire::ApplyRequest>,
 ) -> Reply<wire::ApplyResponse> {
-    let kinds = request.get_ref().resources.iter().filter_map(|one| one.kind.parse::<Kind>().ok());
-    let deed = kinds.map(access::deed_of_change).max().unwrap_or(Deed::Write);
-    let actor = api.allowed(&request, deed)?;
+    let asker = asker(api, &request).await?;
     let wire::ApplyRequest { resources, dry_run, reason } = request.into_inner();
     if resources.len() > RESOURCES_MAX {
         return Err(invalid(format!("more than {RESOURCES_MAX} resources")));
@@ -45,14 +59,14 @@ pub(super) async fn answer(
     let (index, outcome) = if dry_run {
         let (index, state) = api.read(false).await?;
         let mut trial = State::clone(&state);
-        let command = edge::command_of(&api.shared, actor, reason, body);
+        let command = edge::command_of(&api.shared, asker, reason, body);
         let (outcome, _) = trial.apply(LogContext { index }, command);
         if let Outcome::Rejected(rejection) = &outcome {
             return Err(status::rejected(rejection));
         }
         (index, Arc::new(outcome))
     } else {
-        let decided = api.propose(actor, reason, body).await?;
+        let decided = api.propose(asker, reason, body).await?;
         (decided.index, decided.outcome)
     };
     let results = match outcome.as_ref() {

@@ -3,19 +3,21 @@
 
 use millwright_coordinator_domain::{
     State,
-    command::{GatewayAction, Instruct},
+    access::Deed,
+    command::{Body, GatewayAction, Instruct},
 };
 use millwright_model::{
     digest::GitId,
     facts::is_snapshot_id,
     id::{GatewayName, Member},
     instruction::InstructionKind,
+    resource::Kind,
     time::Span,
 };
-use millwright_proto::{control::ActOnGatewayRequest, hint::with_hint};
-use tonic::{Code, Status};
+use millwright_proto::{control as wire, hint::with_hint};
+use tonic::{Code, Request, Response, Status};
 
-use super::invalid;
+use super::{Ask, ControlApi, Reply, invalid};
 use crate::{edge, node::Shared, question, source};
 
 /// An instruction that nobody has carried out is void after this.
@@ -23,13 +25,50 @@ const LIFE: Span = Span(10 * 60_000);
 /// Longest life that may be asked for.
 const LIFE_MAX: Span = Span(24 * 3_600_000);
 
+/// Answers `act_on_gateway`.
+pub(super) async fn act(
+    api: &ControlApi,
+    request: Request<wire::ActOnGatewayRequest>,
+) -> Reply<wire::ActOnGatewayResponse> {
+    let wire::ActOnGatewayRequest { gateway: name, action: what, reason, .. } =
+        request.get_ref().clone();
+    let ask = Ask { what: &what, kind: Kind::Gateway.as_str(), name: &name, reason: &reason };
+    let asker = api.admitted(&request, Deed::Write, ask).await?;
+    let gateway = name.parse().map_err(invalid)?;
+    let action = match action(&api.shared, &gateway, request.into_inner()).await {
+        Ok(action) => action,
+        Err(status) => return Err(api.refused(&asker, ask, status).await),
+    };
+    let decided =
+        api.propose(asker, reason.clone(), Body::ActOnGateway { gateway, action }).await?;
+    Ok(Response::new(wire::ActOnGatewayResponse { index: decided.index }))
+}
+
+/// Answers `instruct`.
+pub(super) async fn ask(
+    api: &ControlApi,
+    request: Request<wire::InstructRequest>,
+) -> Reply<wire::InstructResponse> {
+    let wire::InstructRequest { gateway, kind: what, reason, .. } = request.get_ref();
+    let ask = Ask { what, kind: Kind::Gateway.as_str(), name: gateway, reason };
+    let asker = api.admitted(&request, Deed::Write, ask).await?;
+    let state = api.shared.consensus.state().state;
+    let instruct = match instruct(&state, request.get_ref()) {
+        Ok(instruct) => instruct,
+        Err(status) => return Err(api.refused(&asker, ask, status).await),
+    };
+    let (id, reason) = (instruct.id.clone(), reason.clone());
+    let decided = api.propose(asker, reason, Body::Instruct(instruct)).await?;
+    Ok(Response::new(wire::InstructResponse { id, index: decided.index }))
+}
+
 /// The action that is meant; a commit is rendered.
-pub(super) async fn action(
+async fn action(
     shared: &Shared,
     gateway: &GatewayName,
-    request: ActOnGatewayRequest,
+    request: wire::ActOnGatewayRequest,
 ) -> Result<GatewayAction, Status> {
-    let ActOnGatewayRequest { action, to, project, allow_deletions, gateway: _, reason: _ } =
+    let wire::ActOnGatewayRequest { action, to, project, allow_deletions, gateway: _, reason: _ } =
         request;
     let project = (!project.is_empty()).then_some(project);
     match action.as_str() {
@@ -115,18 +154,12 @@ fn known_snapshot(state: &State, gateway: &GatewayName, id: &str) -> Result<(), 
 }
 
 /// The instruction that is meant.
-pub(super) fn instruct(
-    state: &State,
-    gateway: &str,
-    member: &str,
-    kind: &str,
-    subject: String,
-    ttl_ms: u64,
-) -> Result<Instruct, Status> {
+fn instruct(state: &State, request: &wire::InstructRequest) -> Result<Instruct, Status> {
+    let wire::InstructRequest { gateway, member, kind, subject, reason: _, ttl_ms } = request;
     let gateway: GatewayName = gateway.parse().map_err(invalid)?;
     let kind: InstructionKind = kind.parse().map_err(invalid)?;
     let members = state.members_of(&gateway);
-    let member = match member {
+    let member = match member.as_str() {
         "" if members.contains(&Member::Master) => Member::Master,
         "" => Member::Single,
         word => word.parse().map_err(invalid)?,
@@ -136,7 +169,7 @@ pub(super) fn instruct(
             "no agent of gateway {gateway} ({member}) has ever connected"
         )));
     }
-    let life = if ttl_ms == 0 { LIFE } else { Span(ttl_ms.min(LIFE_MAX.0)) };
-    let id = edge::random_id();
+    let life = if *ttl_ms == 0 { LIFE } else { Span((*ttl_ms).min(LIFE_MAX.0)) };
+    let (id, subject) = (edge::random_id(), subject.clone());
     Ok(Instruct { id, gateway, member, kind, subject, expires_at: edge::now().plus(life) })
 }

@@ -18,7 +18,7 @@ use millwright_proto::{
 };
 use tonic::{Code, Request, Response, Status};
 
-use super::{ControlApi, Reply, invalid};
+use super::{Ask, ControlApi, Reply, invalid};
 use crate::edge;
 
 /// What an action needs.
@@ -50,7 +50,9 @@ pub(super) async fn act(
     request: Request<wire::ActOnRolloutRequest>,
 ) -> Reply<wire::ActOnRolloutResponse> {
     let action = action_of(request.get_ref())?;
-    let actor = api.allowed(&request, deed(&action))?;
+    let wire::ActOnRolloutRequest { rollout, action: what, reason, .. } = request.get_ref();
+    let ask = Ask { what, kind: Kind::Rollout.as_str(), name: rollout, reason };
+    let actor = api.admitted(&request, deed(&action), ask).await?;
     let wire::ActOnRolloutRequest { rollout, reason, .. } = request.into_inner();
     let rollout: RolloutId = rollout.parse().map_err(invalid)?;
     let body = Body::ActOnRollout { rollout, action };
@@ -134,10 +136,16 @@ pub(super) async fn hold(
     api: &ControlApi,
     request: Request<wire::HoldCommitRequest>,
 ) -> Reply<wire::HoldCommitResponse> {
-    let actor = api.allowed(&request, Deed::Write)?;
-    let wire::HoldCommitRequest { repository, commit, lift, reason } = request.into_inner();
+    let wire::HoldCommitRequest { repository, commit: _, lift, reason } = request.get_ref();
+    let what = if *lift { "lift" } else { "hold" };
+    let ask = Ask { what, kind: Kind::Repository.as_str(), name: repository, reason };
+    let actor = api.admitted(&request, Deed::Write, ask).await?;
+    let wire::HoldCommitRequest { repository, commit, lift, reason } = request.get_ref().clone();
     let repository: Name = repository.parse().map_err(invalid)?;
-    let commit = commit_of(&api.shared.consensus.state().state, &repository, &commit)?;
+    let commit = match commit_of(&api.shared.consensus.state().state, &repository, &commit) {
+        Ok(commit) => commit,
+        Err(status) => return Err(api.refused(&actor, ask, status).await),
+    };
     let body = Body::HoldCommit { repository, commit, lift };
     let index = api.propose(actor, reason, body).await?.index;
     Ok(Response::new(wire::HoldCommitResponse { index, commit: commit.to_string() }))

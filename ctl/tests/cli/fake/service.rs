@@ -15,6 +15,9 @@ use tonic::{Request, Response, Status};
 
 use super::Shared;
 
+mod audit;
+mod watch;
+
 type Reply<T> = Result<Response<T>, Status>;
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -121,40 +124,31 @@ impl ControlService for Shared {
 
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Reply<Self::WatchStream> {
         operator(&request)?;
-        let wire::WatchRequest { kind, name, since } = request.into_inner();
-        let breaks = {
-            let mut script = self.asked(format!("watch {kind} {name} since={since}"))?;
-            if script.breaks.is_empty() { usize::MAX } else { script.breaks.remove(0) }
-        };
-        let state = (self.clone(), self.changed.subscribe(), since, breaks);
-        let stream = futures_util::stream::unfold(state, move |state| {
-            let (kind, name) = (kind.clone(), name.clone());
-            async move {
-                let (shared, mut changed, seen, left) = state;
-                if left == 0 {
-                    return None;
-                }
-                loop {
-                    changed.borrow_and_update();
-                    let next = shared
-                        .script()
-                        .events
-                        .iter()
-                        .find(|event| {
-                            event.index > seen
-                                && (kind.is_empty() || event.kind == kind)
-                                && (name.is_empty() || event.name == name)
-                        })
-                        .cloned();
-                    if let Some(event) = next {
-                        let seen = event.index;
-                        return Some((Ok(event), (shared, changed, seen, left - 1)));
-                    }
-                    changed.changed().await.ok()?;
-                }
-            }
-        });
-        Ok(Response::new(Box::pin(stream)))
+        let wire::WatchRequest { kind, name, since, since_sub, once, .. } = request.into_inner();
+        let sub = if since_sub == 0 { String::new() } else { format!(".{since_sub}") };
+        let word = if once { "events" } else { "watch" };
+        let asked = format!("{word} {kind} {name} since={since}{sub}");
+        let seen = (since, if since_sub == 0 { u32::MAX } else { since_sub });
+        let mut script = self.asked(asked)?;
+        if since > 0 && since < script.events_gone {
+            return Err(Status::out_of_range("no longer kept"));
+        }
+        if once {
+            return watch::kept(&script, &kind, &name, seen);
+        }
+        let breaks = if script.breaks.is_empty() { usize::MAX } else { script.breaks.remove(0) };
+        drop(script);
+        Ok(Response::new(watch::follow(self, kind, name, seen, breaks)))
+    }
+
+    type ListAuditStream = Answers<wire::AuditPart>;
+
+    async fn list_audit(
+        &self,
+        request: Request<wire::ListAuditRequest>,
+    ) -> Reply<Self::ListAuditStream> {
+        operator(&request)?;
+        audit::list(self, request.into_inner())
     }
 
     async fn create_token(

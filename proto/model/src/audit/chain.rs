@@ -28,6 +28,18 @@ impl Head {
         Self { index: 0, hash: Digest::of(&bytes) }
     }
 
+    /// Holds the place before the first entry against the cluster that it should be of; any later
+    /// place says nothing about that.
+    ///
+    /// # Errors
+    /// When the chain is another cluster's.
+    pub fn begins(&self, cluster: &str) -> Result<(), Broken> {
+        match self.index == 0 && *self != Self::genesis(cluster) {
+            true => Err(Broken { index: 1, why: Why::Cluster }),
+            false => Ok(()),
+        }
+    }
+
     /// Gives an entry its place after this end, and moves the end there.
     pub fn seal(&mut self, mut entry: Entry) -> Entry {
         entry.format = FORMAT;
@@ -111,6 +123,9 @@ pub enum Why {
     /// All hashes fit, but it is another chain.
     #[error("ends another chain: its hash is not the one that is known")]
     Head,
+    /// The chain does not begin with this cluster.
+    #[error("is the first of another cluster's chain")]
+    Cluster,
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(String),

@@ -103,8 +103,8 @@ impl Part {
     /// The first entry that is not what was written.
     pub fn verify(&self, before: Option<Head>) -> Result<Head, Broken> {
         let from = self.header.head();
-        let genesis = (from.index == 0).then(|| Head::genesis(&self.header.cluster));
-        if let Some(before) = before.or(genesis) {
+        from.begins(&self.header.cluster)?;
+        if let Some(before) = before {
             before.reaches(&from)?;
         }
         let end = super::verify(from, &self.entries)?;

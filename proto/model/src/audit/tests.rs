@@ -103,6 +103,7 @@ fn files_hold_alone_and_one_after_the_other() {
     assert_eq!(first.verify(None), Ok(middle));
     assert_eq!(second.verify(first.verify(None).ok()), Ok(head));
     assert_eq!(second.verify(Some(Head::genesis("c0ffee"))).map_err(|one| one.index), Err(1));
+    assert_eq!(first.verify(Some(head)), Err(Broken { index: 6, why: Why::Head }));
 
     let whole = text(Head::genesis("c0ffee"), &entries);
     let cut = Part::read(&whole[..whole.len() - 5]).unwrap();
@@ -113,7 +114,8 @@ fn files_hold_alone_and_one_after_the_other() {
     let both = whole.replacen("plants3", "plants3\"", 1).replacen("plants1", "plants9", 1);
     assert_eq!(Part::read(&both).unwrap().verify(None).map_err(|one| one.index), Err(2));
     let moved = whole.replacen("\"cluster\":\"c0ffee\"", "\"cluster\":\"decaf\"", 1);
-    assert!(Part::read(&moved).unwrap().verify(None).is_err());
+    let moved = Part::read(&moved).unwrap().verify(None);
+    assert_eq!(moved, Err(Broken { index: 1, why: Why::Cluster }));
     for no_file in ["", "{}\n", "hello\n", &whole.replacen("millwright-audit", "x", 1)] {
         assert!(Part::read(no_file).is_err(), "{no_file:.40}");
     }
