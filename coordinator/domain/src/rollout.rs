@@ -13,6 +13,7 @@ mod plan;
 mod seen;
 mod site;
 mod stop;
+mod waits;
 
 use millwright_model::id::{GatewayName, Name};
 
@@ -25,11 +26,12 @@ pub use self::{
     plan::{PlanRequest, Refused, WantedMember, plan_of, wanted},
 };
 pub(crate) use self::{
-    forward::{Moment, Waits, sick, soaks_until, waits},
+    forward::{sick, soaks_until},
     gate::{Consent, Point, consent},
     plan::hold_of,
     seen::{away_since, in_sync},
     site::Sites,
+    waits::{Moment, Waits, waits},
 };
 use crate::{
     State,

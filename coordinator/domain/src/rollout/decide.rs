@@ -6,7 +6,7 @@ use millwright_model::{
     time::Timestamp,
 };
 
-use super::{back, forward, gate, plan, stop};
+use super::{Moment, back, forward, gate, plan, stop};
 use crate::{
     State,
     command::{AdvanceRollout, Body, Finish, Scope, Step},
@@ -35,7 +35,7 @@ pub fn decide(state: &State, now: Timestamp) -> Vec<Body> {
                         && rollout.counts().iter().any(|count| count.deferred > 0)
                         && newest(id) =>
                 {
-                    let moment = forward::Moment::of(state, rollout, now);
+                    let moment = Moment::of(state, rollout, now);
                     forward::returned(state, rollout, &moment)
                 }
                 RolloutPhase::Completed
