@@ -186,8 +186,11 @@ impl Releases {
 /// Logged times of new commits, as the cluster's own events say. The time in the log is the
 /// proposer's, taken before the command was committed.
 async fn follow_releases(mut control: Control) -> anyhow::Result<Releases> {
-    let request =
-        WatchRequest { kind: "Repository".to_owned(), name: "plant".to_owned(), since: 0 };
+    let request = WatchRequest {
+        kind: "Repository".to_owned(),
+        name: "plant".to_owned(),
+        ..WatchRequest::default()
+    };
     let mut events = control.watch(request).await?.into_inner();
     let (tx, rx) = mpsc::channel(64);
     // Ends with the stream or its reader.

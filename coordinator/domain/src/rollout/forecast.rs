@@ -142,7 +142,9 @@ impl Play {
         for body in bodies {
             let told = assigned(&body);
             if matches!(self.apply(body), Outcome::Accepted(_)) {
-                told.into_iter().for_each(|gateway| self.take_up(gateway));
+                for gateway in told {
+                    self.take_up(gateway);
+                }
             }
         }
         if let Some(stage) = approves {
@@ -272,13 +274,11 @@ impl Play {
 /// Whom a decision tells to begin.
 fn assigned(body: &Body) -> Vec<GatewayName> {
     let Body::AdvanceRollout(advance) = body else { return Vec::new() };
-    let steps = advance.steps.iter();
-    steps
-        .filter_map(|step| match step {
-            Step::Assign { gateway } => Some(gateway.clone()),
-            _ => None,
-        })
-        .collect()
+    let told = |step: &Step| {
+        let Step::Assign { gateway } = step else { return None };
+        Some(gateway.clone())
+    };
+    advance.steps.iter().filter_map(told).collect()
 }
 
 /// Who made whom wait: back from the last one, each time to the one that ended last before it began.

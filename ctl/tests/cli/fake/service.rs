@@ -245,7 +245,7 @@ impl ControlService for Shared {
         let wire::PlanFleetRequest { fleet, reference, simulate, deadline_ms, stale: _ } =
             request.into_inner();
         let index = self.asked(format!("plan {fleet} {reference} {deadline_ms}"))?.index;
-        let json = serde_json::to_vec(&crate::planning::plan(simulate)).unwrap();
+        let json = crate::planning::plan(simulate).to_string().into_bytes();
         Ok(Response::new(wire::PlanFleetResponse { json, index }))
     }
 

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use axum::{
@@ -49,7 +49,7 @@ pub(crate) struct Heard {
 
 impl Heard {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
+        serde_json::from_slice(&self.body).expect("a request is JSON")
     }
 
     pub(crate) fn is_about(&self, commit: &str) -> bool {
@@ -65,6 +65,10 @@ struct Mind {
 }
 
 type Shared = Arc<(Mutex<Mind>, watch::Sender<u64>)>;
+
+fn look(mind: &Shared) -> MutexGuard<'_, Mind> {
+    mind.0.lock().expect("nobody panics while holding it")
+}
 
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
@@ -85,7 +89,7 @@ impl Listener for Door {
     async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         loop {
             let Ok(come) = self.listener.accept().await else { continue };
-            if !self.mind.0.lock().unwrap().closed {
+            if !look(&self.mind).closed {
                 return come;
             }
         }
@@ -104,23 +108,25 @@ impl Receiver {
         let routes = Router::new().fallback(answer).with_state(Arc::clone(&mind));
         let door = Door { listener, mind: Arc::clone(&mind) };
         let mut tasks = JoinSet::new();
-        tasks.spawn(async move { axum::serve(door, routes).await.unwrap() });
+        tasks.spawn(async move {
+            axum::serve(door, routes).await.expect("it serves until it is dropped");
+        });
         Ok(Self { address, mind, _tasks: tasks })
     }
 
     /// What a path answers from now on, also to those that hang.
     pub(crate) fn set(&self, path: &str, mode: Mode) {
-        self.mind.0.lock().unwrap().modes.insert(path.to_owned(), mode);
+        look(&self.mind).modes.insert(path.to_owned(), mode);
         self.mind.1.send_modify(|changes| *changes += 1);
     }
 
     pub(crate) fn close(&self, closed: bool) {
-        self.mind.0.lock().unwrap().closed = closed;
+        look(&self.mind).closed = closed;
     }
 
     /// Requests of a path about a commit.
     pub(crate) fn heard(&self, path: &str, commit: &str) -> Vec<Heard> {
-        let mind = self.mind.0.lock().unwrap();
+        let mind = look(&self.mind);
         mind.heard.iter().filter(|one| one.path == path && one.is_about(commit)).cloned().collect()
     }
 }
@@ -137,9 +143,9 @@ async fn answer(State(mind): State<Shared>, uri: Uri, headers: HeaderMap, body: 
         body: body.to_vec(),
     };
     let mut changes = mind.1.subscribe();
-    mind.0.lock().unwrap().heard.push(heard);
+    look(&mind).heard.push(heard);
     loop {
-        let mode = mind.0.lock().unwrap().modes.get(&path).copied().unwrap_or_default();
+        let mode = look(&mind).modes.get(&path).copied().unwrap_or_default();
         match mode {
             Mode::Allow => return r#"{"decision": "allow"}"#.into_response(),
             Mode::Deny => {
