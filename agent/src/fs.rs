@@ -3,6 +3,7 @@
 //! survive is synced before it counts.
 
 pub mod inventory;
+pub mod kernel;
 pub mod tree;
 pub mod watched;
 

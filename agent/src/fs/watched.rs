@@ -9,7 +9,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard},
@@ -17,12 +17,11 @@ use std::{
 };
 
 use millwright_model::path::ManagedPath;
-use notify::{
-    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
-    event::{CreateKind, ModifyKind, RenameMode},
-};
 
-use super::clear_dir;
+use super::{
+    clear_dir,
+    kernel::{Folders, Happened, Telling},
+};
 
 /// Paths remembered between two questions; with more, a walk is as good.
 const PATHS_MAX: usize = 2_000;
@@ -46,7 +45,7 @@ pub enum Told {
 #[derive(Debug)]
 pub struct Watched {
     shared: Arc<Shared>,
-    kernel: RecommendedWatcher,
+    _telling: Telling,
     cookies: PathBuf,
     roots: Vec<Root>,
     /// Whether everything is watched, on a file system where that is enough.
@@ -71,10 +70,8 @@ struct Shared {
 struct State {
     changed: BTreeSet<PathBuf>,
     lost: bool,
-    /// Moved away to where nobody has told yet: it may have been a folder.
-    away: BTreeSet<PathBuf>,
-    /// Whether a folder has been moved since the watch began.
-    folder_moved: bool,
+    /// Whether a folder may have another name than it is told of under.
+    muddled: bool,
     /// Number of the newest cookie that came, and of the newest that was made.
     cookie: u64,
     cookies_made: u64,
@@ -95,23 +92,8 @@ impl Shared {
         }
     }
 
-    /// Whether a folder was moved, or something that may have been one.
     fn is_muddled(&self) -> bool {
-        let state = self.lock();
-        state.folder_moved || !state.away.is_empty()
-    }
-
-    fn note_move(&self, mode: RenameMode, paths: &[PathBuf]) {
-        let mut state = self.lock();
-        match (mode, paths) {
-            (RenameMode::Both, [from, to]) => {
-                state.away.remove(from);
-                state.folder_moved |= to.is_dir();
-            }
-            (RenameMode::To, paths) => state.folder_moved |= paths.iter().any(|path| path.is_dir()),
-            (_, paths) if state.away.len() < PATHS_MAX => state.away.extend(paths.iter().cloned()),
-            _ => state.folder_moved = true,
-        }
+        self.lock().muddled
     }
 
     fn came(&self, number: u64) {
@@ -127,37 +109,26 @@ fn identity(at: &Path) -> Option<(u64, u64)> {
 }
 
 fn is_local(at: &Path) -> bool {
-    cfg!(target_os = "linux")
-        && rustix::fs::statfs(at)
-            .is_ok_and(|stat| u64::try_from(stat.f_type).is_ok_and(|kind| LOCAL.contains(&kind)))
+    rustix::fs::statfs(at)
+        .is_ok_and(|stat| u64::try_from(stat.f_type).is_ok_and(|kind| LOCAL.contains(&kind)))
 }
 
-/// What an event says; a cookie is for us alone.
-fn handle(event: notify::Result<Event>, shared: &Shared, cookies: &Path, tell: &impl Fn(Told)) {
-    let lost = event.as_ref().map_or(true, Event::need_rescan);
-    if lost {
-        shared.note(&Told::LostCount);
-        tell(Told::LostCount);
-    }
-    let Ok(event) = event else { return };
-    if event.kind.is_access() {
-        return;
-    }
-    if let EventKind::Modify(ModifyKind::Name(mode)) = event.kind {
-        shared.note_move(mode, &event.paths);
-    }
-    for path in event.paths {
-        if path.starts_with(cookies) {
-            let number = path.file_name().and_then(|name| name.to_str()?.parse().ok());
-            if let (Some(number), EventKind::Create(CreateKind::File)) = (number, event.kind) {
-                shared.came(number);
-            }
-            continue;
+/// A cookie is for us alone.
+fn handle(happened: Happened, shared: &Shared, cookies: &Path, tell: &impl Fn(Told)) {
+    let told = match happened {
+        Happened::Muddled => {
+            shared.lock().muddled = true;
+            return;
         }
-        let told = Told::Path(path);
-        shared.note(&told);
-        tell(told);
-    }
+        Happened::At(path) if path.starts_with(cookies) => {
+            let number = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+            return number.into_iter().for_each(|number| shared.came(number));
+        }
+        Happened::At(path) => Told::Path(path),
+        Happened::LostCount => Told::LostCount,
+    };
+    shared.note(&told);
+    tell(told);
 }
 
 impl Watched {
@@ -168,22 +139,19 @@ impl Watched {
         roots: &[ManagedPath],
         cookies: &Path,
         tell: impl Fn(Told) + Send + 'static,
-    ) -> notify::Result<Self> {
+    ) -> io::Result<Self> {
         // Cookies of a process that was killed would be taken for ours.
-        clear_dir(cookies).map_err(|error| notify::Error::generic(&error.to_string()))?;
-        let shared = Arc::new(Shared::default());
-        let (for_handler, own) = (Arc::clone(&shared), cookies.to_owned());
-        let mut kernel = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            handle(event, &for_handler, &own, &tell);
-        })?;
-        let mut whole = kernel.watch(cookies, RecursiveMode::NonRecursive).is_ok();
+        clear_dir(cookies).map_err(io::Error::other)?;
+        let mut folders = Folders::new()?;
+        folders.add(cookies)?;
+        let mut whole = true;
         let mut watched = Vec::with_capacity(roots.len());
         for root in roots {
             let at = data_dir.join(root.as_str());
             let identity = identity(&at);
             whole &= identity.is_some() && is_local(&at);
             if super::exists(&at)
-                && let Err(error) = kernel.watch(&at, RecursiveMode::Recursive)
+                && let Err(error) = folders.add(&at)
             {
                 whole = false;
                 tracing::warn!(
@@ -194,7 +162,11 @@ impl Watched {
             }
             watched.push(Root { path: root.clone(), at, identity });
         }
-        Ok(Self { shared, kernel, cookies: cookies.to_owned(), roots: watched, whole })
+        let shared = Arc::new(Shared::default());
+        let (for_handler, own) = (Arc::clone(&shared), cookies.to_owned());
+        let telling = folders.tell(move |happened| handle(happened, &for_handler, &own, &tell))?;
+        let cookies = cookies.to_owned();
+        Ok(Self { shared, _telling: telling, cookies, roots: watched, whole })
     }
 
     /// Whether it watches exactly these, and they and all in them are still where they were.
@@ -220,16 +192,7 @@ impl Watched {
         if !self.whole || !roots.iter().all(watched) || !self.catch_up() {
             return None;
         }
-        let mut changed = self.taken()?;
-        if changed.iter().any(|path| path.is_dir()) {
-            // A new folder is watched after it was told of. A request to the watcher is served after
-            // that: what came into the folder before is there for a walk, what comes later is told.
-            self.kernel.watch(&self.cookies, RecursiveMode::NonRecursive).ok()?;
-            if !self.catch_up() {
-                return None;
-            }
-            changed.append(&mut self.taken()?);
-        }
+        let changed = self.taken()?;
         let vouches = self.roots.iter().all(Root::is_the_same) && !self.shared.is_muddled();
         vouches.then_some(changed)
     }

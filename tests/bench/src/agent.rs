@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// Goals: bytes at rest and at the peak of a first apply, share of one core at rest.
-const IDLE_BYTES: u64 = 20 << 20;
-const PEAK_BYTES: u64 = 80 << 20;
+const IDLE_BYTES: u64 = 20_000_000;
+const PEAK_BYTES: u64 = 80_000_000;
 const IDLE_SHARE: f64 = 0.001;
 /// The agent settles after an apply: its first look for drift is still work.
 const SETTLES: Duration = Duration::from_secs(20);
@@ -66,15 +66,16 @@ pub async fn run(args: &Args, dir: &Path, output: &Output) -> anyhow::Result<()>
     let peak = peak_bytes(site.agent_id()?)?;
     site.kill_and_start().await?;
     let restarted = rest(&site, seconds).await?;
-    let mib = |bytes: u64| bytes >> 20;
+    #[expect(clippy::cast_precision_loss, reason = "bytes of one process")]
+    let mb = |bytes: u64| bytes as f64 / 1e6;
     say(&format!(
-        "  peak of the first apply {} MiB (goal {}); at rest {} MiB after it, {} MiB after a restart \
-         (goal {}), {:.3} % of a core (goal {:.1})",
-        mib(peak),
-        mib(PEAK_BYTES),
-        mib(after_apply.bytes),
-        mib(restarted.bytes),
-        mib(IDLE_BYTES),
+        "  peak of the first apply {:.1} MB (goal {:.0}); at rest {:.1} MB after it, {:.1} MB after a restart \
+         (goal {:.0}), {:.3} % of a core (goal {:.1})",
+        mb(peak),
+        mb(PEAK_BYTES),
+        mb(after_apply.bytes),
+        mb(restarted.bytes),
+        mb(IDLE_BYTES),
         restarted.share * 100.0,
         IDLE_SHARE * 100.0,
     ));
