@@ -11,7 +11,8 @@ use anyhow::{Context, bail};
 use millwright_agent_domain::journal::Record;
 use millwright_certs::{identity::Identity, store::CredentialStore};
 use millwright_model::{
-    facts::{Drift, GatewayFacts, SnapshotInfo},
+    assignment::Assignment,
+    facts::{Drift, GatewayFacts, SnapshotInfo, Waiting},
     policy::Policies,
     report::Step,
 };
@@ -25,6 +26,7 @@ use crate::{
     config::Config,
     connect::{self, Connection, Wires},
     drift::Watcher,
+    edge::CoordinatorTime,
     effect::Tools,
     fs::inventory::Inventory,
     gateway::Gateway,
@@ -52,8 +54,15 @@ pub struct Agent {
     wires: Wires,
     runner: Runner,
     facts: watch::Sender<GatewayFacts>,
+    looked: Looked,
+}
+
+/// What others find out, for the facts.
+#[derive(Debug)]
+struct Looked {
     drift: watch::Receiver<Drift>,
     snapshots: watch::Receiver<()>,
+    waiting: watch::Receiver<Option<Waiting>>,
 }
 
 impl Agent {
@@ -79,6 +88,8 @@ impl Agent {
         let (policies, policies_seen) = watch::channel(Policies::default());
         let (peer, peer_seen) = watch::channel(String::new());
         let (secret, secret_seen) = watch::channel(Secret::default());
+        let (time, time_seen) = watch::channel(None);
+        let (assignment, newest) = watch::channel(None);
         let tools = Tools {
             config: Arc::clone(&config),
             member,
@@ -86,6 +97,8 @@ impl Agent {
             policies: policies_seen,
             peer: peer_seen,
             secret: secret_seen,
+            coordinator_time: time_seen,
+            newest,
             gateway,
             coordinators,
             state,
@@ -103,6 +116,8 @@ impl Agent {
             policies,
             peer,
             secret,
+            time,
+            assignment,
             watcher,
             drift_seen,
             snapshots,
@@ -121,20 +136,22 @@ impl Agent {
             policies,
             peer,
             secret,
+            time,
+            assignment,
             watcher,
             drift_seen,
             snapshots,
         } = parts;
-        let (assignment_tx, assignment) = watch::channel(None);
         let (reports, reports_seen) = watch::channel(tools.state.reports()?);
         let (handled, handled_seen) = watch::channel(tools.state.handled()?);
         let (acknowledged_tx, acknowledged) = mpsc::channel(INSTRUCTIONS);
         let (instructions_tx, instructions) = mpsc::channel(INSTRUCTIONS);
         let (answers, answers_rx) = mpsc::channel(INSTRUCTIONS);
+        let (waiting, waiting_seen) = watch::channel(None);
         let first = look(&tools, &drift_seen).await;
         let (facts, facts_seen) = watch::channel(first);
         let wires = Wires {
-            assignment: assignment_tx,
+            assignment,
             reports: reports_seen,
             acknowledged: acknowledged_tx,
             instructions: instructions_tx,
@@ -142,13 +159,14 @@ impl Agent {
             handled: handled_seen,
             peer,
             secret,
+            time,
             facts: facts_seen,
         };
         let runner = Runner {
+            assignment: tools.newest.clone(),
             tools,
             journal,
             records,
-            assignment,
             policies,
             instructions,
             answers,
@@ -157,9 +175,11 @@ impl Agent {
             handled,
             drift: watcher,
             done: VecDeque::new(),
+            aside: None,
+            waiting,
         };
-        let drift = drift_seen;
-        Ok(Self { store, identity_dir, connection, wires, runner, facts, drift, snapshots })
+        let looked = Looked { drift: drift_seen, snapshots, waiting: waiting_seen };
+        Ok(Self { store, identity_dir, connection, wires, runner, facts, looked })
     }
 
     /// Starts its tasks; the runner's end is the agent's.
@@ -168,7 +188,7 @@ impl Agent {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> JoinHandle<anyhow::Result<()>> {
-        let Self { store, identity_dir, connection, wires, runner, facts, drift, snapshots } = self;
+        let Self { store, identity_dir, connection, wires, runner, facts, looked } = self;
         let tools = Arc::new(runner.tools.clone());
         tasks.spawn(connection.run(wires, stop.child_token()));
         tasks.spawn(connect::keep_renewed(
@@ -177,7 +197,7 @@ impl Agent {
             tools.config.coordinators.clone(),
             stop.clone(),
         ));
-        tasks.spawn(watch_facts(tools, facts, drift, snapshots, stop.clone()));
+        tasks.spawn(watch_facts(tools, facts, looked, stop.clone()));
         tasks.spawn(runner.run(stop.clone()))
     }
 }
@@ -192,6 +212,8 @@ struct Parts {
     policies: watch::Sender<Policies>,
     peer: watch::Sender<String>,
     secret: watch::Sender<Secret>,
+    time: watch::Sender<Option<CoordinatorTime>>,
+    assignment: watch::Sender<Option<Assignment>>,
     watcher: Watcher,
     drift_seen: watch::Receiver<Drift>,
     snapshots: watch::Receiver<()>,
@@ -220,22 +242,22 @@ async fn told(snapshots: &mut watch::Receiver<()>) -> Result<(), watch::error::R
 }
 
 /// Looks at the gateway from time to time, and at once when drift changes; tells only what changed. A
-/// change of snapshots is no reason to ask the gateway.
+/// change of snapshots, or of what is put aside, is no reason to ask the gateway.
 async fn watch_facts(
     tools: Arc<Tools>,
     facts: watch::Sender<GatewayFacts>,
-    mut drift: watch::Receiver<Drift>,
-    mut snapshots: watch::Receiver<()>,
+    mut looked: Looked,
     stop: CancellationToken,
 ) {
     let mut whole = true;
     loop {
         let seen = if whole {
-            look(&tools, &drift).await
+            look(&tools, &looked.drift).await
         } else {
             let snapshots = kept_snapshots(&tools).await;
             GatewayFacts { snapshots, ..facts.borrow().clone() }
         };
+        let seen = GatewayFacts { waiting: looked.waiting.borrow_and_update().clone(), ..seen };
         facts.send_if_modified(|known| {
             let changed = *known != seen;
             *known = seen;
@@ -243,11 +265,15 @@ async fn watch_facts(
         });
         tokio::select! {
             () = tokio::time::sleep(Duration::from(tools.config.gateway.facts_poll)) => whole = true,
-            changed = drift.changed() => match changed {
+            changed = looked.drift.changed() => match changed {
                 Ok(()) => whole = true,
                 Err(_) => return,
             },
-            changed = told(&mut snapshots) => match changed {
+            changed = told(&mut looked.snapshots) => match changed {
+                Ok(()) => whole = false,
+                Err(_) => return,
+            },
+            changed = looked.waiting.changed() => match changed {
                 Ok(()) => whole = false,
                 Err(_) => return,
             },

@@ -47,6 +47,9 @@ pub struct Gateway {
     /// Between two comparisons of the whole tree with what it should be.
     #[serde(default = "default_drift_check")]
     pub drift_check: Span,
+    /// How far this clock and a coordinator's may be apart for windows to mean anything.
+    #[serde(default = "default_clock_skew")]
+    pub clock_skew: Span,
     /// Between two looks at a backup that is taking files over.
     #[serde(default = "default_converge_poll")]
     pub converge_poll: Span,
@@ -74,6 +77,10 @@ fn default_own_scan() -> Span {
 
 fn default_drift_check() -> Span {
     Span(6 * 3_600_000)
+}
+
+fn default_clock_skew() -> Span {
+    Span(60_000)
 }
 
 fn default_converge_poll() -> Span {
@@ -148,6 +155,9 @@ pub fn template(coordinators: &[String], data_dir: &Path, url: &str, token_file:
          # Between two comparisons of the whole tree with what it should be; 5m at least.\n\
          # Single changes are noticed at once.\n\
          # drift_check = \"6h\"\n\
+         # How far this clock and a coordinator's may be apart; beyond it nothing is written where a\n\
+         # window decides.\n\
+         # clock_skew = \"1m\"\n\
          # Between two looks at a backup that is taking files over.\n\
          # converge_poll = \"5s\"\n",
         data_dir.display().to_string(),

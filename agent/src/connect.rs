@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
+    edge::CoordinatorTime,
     secret::Secret,
     state::{Handled, ReportId},
 };
@@ -87,8 +88,18 @@ pub struct Wires {
     pub peer: watch::Sender<String>,
     /// What the policies name, from the coordinator.
     pub secret: watch::Sender<Secret>,
+    /// A coordinator's clock, from the coordinator.
+    pub time: watch::Sender<Option<CoordinatorTime>>,
     /// What the agent sees of its gateway.
     pub facts: watch::Receiver<GatewayFacts>,
+}
+
+impl Wires {
+    fn heard(&self, now_ms: u64) {
+        if let Some(time) = CoordinatorTime::told(now_ms) {
+            self.time.send_replace(Some(time));
+        }
+    }
 }
 
 /// The connection loop.
@@ -245,6 +256,7 @@ impl Connection {
             None => Ok(()),
             Some(In::Welcome(welcome)) => {
                 tracing::info!(node = welcome.node, "connected");
+                wires.heard(welcome.now_ms);
                 if !welcome.coordinators.is_empty() {
                     self.coordinators = welcome.coordinators;
                 }
@@ -254,6 +266,7 @@ impl Connection {
             }
             Some(In::HeartbeatAck(ack)) => {
                 *answered = ack.sequence;
+                wires.heard(ack.now_ms);
                 Ok(())
             }
             Some(In::Assignment(wire)) => {

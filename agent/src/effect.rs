@@ -15,6 +15,7 @@ pub mod sessions;
 pub mod snapshot;
 pub mod stage;
 pub mod verify;
+pub mod window;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,7 +41,7 @@ use tokio::sync::watch;
 use crate::{
     config::Config,
     connect::Coordinators,
-    edge,
+    edge::{self, CoordinatorTime},
     fs::{Done, FileFailed},
     gateway::{Gateway, ScanKind, Scanned, Version},
     local::Local,
@@ -64,6 +65,10 @@ pub struct Tools {
     pub peer: watch::Receiver<String>,
     /// What the policies name, by a coordinator.
     pub secret: watch::Receiver<Secret>,
+    /// A coordinator's clock; nothing until one has told.
+    pub coordinator_time: watch::Receiver<Option<CoordinatorTime>>,
+    /// The newest assignment.
+    pub newest: watch::Receiver<Option<Assignment>>,
     /// The gateway beside us.
     pub gateway: Gateway,
     /// The way to content.
@@ -147,6 +152,8 @@ pub struct Work {
     pub locks: BTreeMap<ScanKind, Held>,
     /// Whether a process before this one had it in hand: it may have scanned already.
     pub recovered: bool,
+    /// Whether windows let it begin when it was begun here.
+    pub was_allowed: bool,
     /// Scans that ended over the new files.
     pub scans: Vec<(ScanKind, Scanned)>,
 }
@@ -163,6 +170,7 @@ impl Work {
             unmanaged: None,
             locks: BTreeMap::new(),
             recovered: false,
+            was_allowed: false,
             scans: Vec::new(),
         }
     }

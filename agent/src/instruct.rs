@@ -46,6 +46,7 @@ impl Said {
             | Event::Staged { .. }
             | Event::Verified { .. }
             | Event::Restored { .. }
+            | Event::Closed(_)
             | Event::Aborted { .. } => Self::failed("the action ended in an unexpected way"),
         }
     }

@@ -2,6 +2,7 @@
 //! then one step. An assignment that arrives meanwhile waits; only the newest counts. Instructions
 //! and restorations of drift take their turn in between, so that nothing here runs twice at a time.
 
+mod aside;
 mod recovery;
 mod report;
 
@@ -10,9 +11,11 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use millwright_agent_domain::{
     job::{Action, Event, Job, Mode, State, Verdict},
     journal::Record,
+    window::Closed,
 };
 use millwright_model::{
-    assignment::Assignment,
+    assignment::{Assignment, Begun},
+    facts::Waiting,
     id::Member,
     instruction::{Answer, Instruction},
     policy::{Drift as DriftPolicy, Policies},
@@ -21,11 +24,12 @@ use millwright_model::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::aside::Aside;
 use crate::{
     drift::{DriftEvent, Watcher},
     effect::{
         Tools, Work, commit, converge, fetch, finalize, lock, preflight, restore, scan, sessions,
-        snapshot, stage, verify,
+        snapshot, stage, verify, window,
     },
     faults,
     fs::{self, Done},
@@ -61,6 +65,10 @@ pub struct Runner {
     pub drift: Watcher,
     /// Ids of instructions that were carried out, newest last.
     pub done: VecDeque<String>,
+    /// What windows hold back.
+    pub aside: Option<Aside>,
+    /// The same, for people.
+    pub waiting: watch::Sender<Option<Waiting>>,
 }
 
 /// Instructions remembered, so that one that is sent again is not carried out again.
@@ -72,6 +80,7 @@ impl Runner {
         self.recover().await?;
         self.drift.watch(&self.tools).await;
         loop {
+            let look_at = self.look_at();
             tokio::select! {
                 changed = self.assignment.changed() => {
                     if changed.is_err() {
@@ -86,6 +95,7 @@ impl Runner {
                     self.acknowledge(report)?;
                 }
                 Some(instruction) = self.instructions.recv() => self.instructed(instruction).await?,
+                () = Self::due(look_at) => self.look_again().await?,
                 event = self.drift.next(&self.tools) => self.drifted(event).await?,
                 () = stop.cancelled() => return Ok(()),
             }
@@ -99,19 +109,24 @@ impl Runner {
             changed
         });
         let wanted = order(&assignment);
+        if self.is_aside(&assignment)? {
+            return Ok(());
+        }
         if wanted <= *self.handled.borrow() {
             tracing::debug!(generation = wanted.generation, "already handled");
             return Ok(());
         }
+        self.drop_aside()?;
         self.tools.state.keep_in_hand(Some(&assignment))?;
         match self.tools.member {
             Member::Backup => self.observe(assignment).await,
-            Member::Single | Member::Master => self.apply(assignment, Mode::Apply).await.map(drop),
+            Member::Single | Member::Master => self.apply(assignment).await,
         }
     }
 
-    /// Drives an assignment to its end and queues its report.
-    async fn apply(&mut self, assignment: Assignment, mode: Mode) -> anyhow::Result<Work> {
+    /// Drives an assignment to its end and queues its report, or puts it aside.
+    async fn apply(&mut self, assignment: Assignment) -> anyhow::Result<()> {
+        let mode = Mode::Apply;
         let began = Instant::now();
         tracing::info!(
             generation = assignment.generation.0,
@@ -126,26 +141,22 @@ impl Runner {
             attempt: assignment.attempt,
             mode,
         };
-        if mode == Mode::Apply {
-            self.journal.append(&record)?;
-        }
-        let job = Job::begin(mode, assignment.policies.clone());
+        self.journal.append(&record)?;
         let mut work = Work::new(assignment, mode);
-        self.finish(&mut work, job, began).await?;
-        Ok(work)
+        let windowed = self.windows_of(&mut work);
+        let job = Job::begin(mode, work.assignment.policies.clone(), windowed);
+        self.finish(&mut work, job, began).await
     }
 
-    async fn finish(
-        &mut self,
-        work: &mut Work,
-        job: Job,
-        began: Instant,
-    ) -> anyhow::Result<Verdict> {
-        let writes = job.mode == Mode::Apply;
-        let verdict = self.drive(work, job).await?;
-        if !writes {
-            return Ok(verdict);
-        }
+    async fn finish(&mut self, work: &mut Work, job: Job, began: Instant) -> anyhow::Result<()> {
+        let verdict = match self.drive(work, job).await? {
+            Outcome::Ended(verdict) => verdict,
+            Outcome::Closed(closed) => {
+                self.put_aside(work.assignment.clone(), closed);
+                return Ok(());
+            }
+        };
+        self.not_waiting();
         self.make_room(&verdict).await;
         self.report(work, &verdict, began)?;
         faults::point("report.queued");
@@ -153,7 +164,7 @@ impl Runner {
         self.tools.state.keep_in_hand(None)?;
         self.journal.clear()?;
         self.settle(work, &verdict).await;
-        Ok(verdict)
+        Ok(())
     }
 
     /// On a full disk what was staged goes: the gateway needs the room more than the next try does.
@@ -198,20 +209,26 @@ impl Runner {
         }
     }
 
-    async fn drive(&mut self, work: &mut Work, mut job: Job) -> anyhow::Result<Verdict> {
+    async fn drive(&mut self, work: &mut Work, mut job: Job) -> anyhow::Result<Outcome> {
         loop {
-            let Some(action) = job.state.action() else {
-                anyhow::bail!("a job ended without a verdict");
-            };
             if job.mode == Mode::Apply {
                 self.journal.append(&Record::Entered(job.state.clone()))?;
             }
+            if let State::WaitingForWindow(closed) = job.state {
+                return Ok(Outcome::Closed(closed));
+            }
+            let Some(action) = job.state.action() else {
+                anyhow::bail!("a job ended without a verdict");
+            };
             faults::point(action.step().as_str());
             if let Action::Report(verdict) = action {
-                return Ok(verdict);
+                return Ok(Outcome::Ended(verdict));
             }
             let event = carry_out(&self.tools, &action, work).await;
             faults::point("acted");
+            if (&action, &event) == (&Action::AskWindows, &Event::Done) {
+                self.not_waiting();
+            }
             (job, _) = job.step(event);
         }
     }
@@ -256,11 +273,12 @@ impl Runner {
         }
         let answer = match (&instruction.kind, instruction.assignment.clone()) {
             (millwright_model::instruction::InstructionKind::DryRun, Some(assignment)) => {
-                let began = Instant::now();
-                let job = Job::begin(Mode::DryRun, assignment.policies.clone());
+                let job = Job::begin(Mode::DryRun, assignment.policies.clone(), false);
                 let mut work = Work::new(assignment, Mode::DryRun);
-                let verdict = self.finish(&mut work, job, began).await?;
-                instruct::dry_run(&work, &verdict)
+                match self.drive(&mut work, job).await? {
+                    Outcome::Ended(verdict) => instruct::dry_run(&work, &verdict),
+                    Outcome::Closed(closed) => instruct::Said::failed(closed.message),
+                }
             }
             (millwright_model::instruction::InstructionKind::DriftCheck, _) => {
                 self.drift.check(&self.tools).await
@@ -284,7 +302,9 @@ impl Runner {
     async fn drifted(&mut self, event: DriftEvent) -> anyhow::Result<()> {
         let DriftEvent::Differs { count } = event else { return Ok(()) };
         let policies = self.policies.borrow().clone();
-        if policies.drift != DriftPolicy::Restore || self.tools.member == Member::Backup {
+        // What is put aside looks at the whole tree when it is begun again.
+        let busy = self.tools.member == Member::Backup || self.aside.is_some();
+        if policies.drift != DriftPolicy::Restore || busy {
             return Ok(());
         }
         let Some(mut assignment) = self.assignment.borrow().clone() else { return Ok(()) };
@@ -294,10 +314,12 @@ impl Runner {
             return Ok(());
         }
         assignment.repair = handled.repair + 1;
+        // Whoever began what drifted: this is nobody's but ours.
+        assignment.begun = Begun::Rollout;
         assignment.trigger = format!("drift of {count} files");
         tracing::info!(count, "putting drifted files back");
         self.tools.state.keep_in_hand(Some(&assignment))?;
-        self.apply(assignment, Mode::Apply).await.map(drop)
+        self.apply(assignment).await
     }
 
     fn acknowledge(&mut self, acknowledged: ReportId) -> Done<()> {
@@ -311,6 +333,14 @@ impl Runner {
         });
         Ok(())
     }
+}
+
+/// How far a job came.
+enum Outcome {
+    /// To its end.
+    Ended(Verdict),
+    /// To closed windows.
+    Closed(Closed),
 }
 
 /// What an assignment is compared by with what has been handled.
@@ -329,6 +359,7 @@ async fn carry_out(tools: &Tools, action: &Action, work: &mut Work) -> Event {
         Action::Preflight => preflight::run(tools, work).await,
         Action::Fetch => fetch::run(tools, work).await,
         Action::Stage => stage::run(tools, work).await,
+        Action::AskWindows => window::run(tools, work).await,
         Action::AwaitSessions => sessions::run(tools, work).await,
         Action::Snapshot => snapshot::run(tools, work).await,
         Action::Lock => lock::run(tools, work).await,

@@ -39,7 +39,7 @@ macro_rules! types {
 const TYPES: &[(&str, Recode)] = types! {
     common {
         ManifestFile, Failure, Assignment, Report, GatewayFacts, OpenSession, OpenSessions,
-        SnapshotInfo, Drift, DriftEntry,
+        SnapshotInfo, Drift, DriftEntry, Waiting,
     }
     agent {
         EnrolRequest, EnrolResponse, RenewRequest, AgentMessage, Hello, Heartbeat, Received,

@@ -3,10 +3,13 @@
 //! `docs/safe-apply.md` says for each state what runs again after a power loss and what abort does.
 //!
 //! ```text
-//! preflight ▶ fetch ▶ stage ▶ sessions ▶ snapshot ▶ lock ▶ commit ▶ scan ▶ verify ▶ finalize ▶ report
-//!     └──────────┴───────┴────────┴──────────┴────────┘        └──────┴───────┴▶ restore ─────────▲
-//!        a failure ends here: nothing was changed               a failure brings the old files back
+//! preflight ▶ fetch ▶ stage ▶ window ▶ sessions ▶ snapshot ▶ lock ▶ commit ▶ scan ▶ verify ▶ finalize ▶ report
+//!     └──────────┴───────┴───────┴────────┴──────────┴────────┘        └──────┴───────┴▶ restore ─────────▲
+//!        a failure ends here: nothing was changed                       a failure brings the old files back
 //! ```
+//!
+//! Where windows are closed, before people are waited for or under the lock, the job is put aside: it begins
+//! again from the start when they open, since what it looked at is old by then.
 
 use millwright_model::{
     digest::Digest,
@@ -14,6 +17,8 @@ use millwright_model::{
     report::{Failure, FailureKind, Step},
 };
 use serde::{Deserialize, Serialize};
+
+use crate::window::Closed;
 
 /// How far an assignment is meant to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +37,8 @@ pub struct Job {
     pub mode: Mode,
     /// What brings the old files back.
     pub policies: Policies,
+    /// Whether windows bind it.
+    pub windowed: bool,
     /// Where it is.
     pub state: State,
 }
@@ -46,6 +53,10 @@ pub enum State {
     Fetching,
     /// Files beside the tree.
     Staging,
+    /// Whether windows let it go on.
+    AskingWindows,
+    /// They do not: put aside.
+    WaitingForWindow(Closed),
     /// Until nobody is at work whose work it would disturb.
     WaitingForSessions,
     /// The files that are there are kept.
@@ -113,6 +124,8 @@ pub enum Action {
     Fetch,
     /// Stage.
     Stage,
+    /// Look at windows and the clock.
+    AskWindows,
     /// Wait for people to leave.
     AwaitSessions,
     /// Keep what is there.
@@ -143,6 +156,7 @@ impl Action {
             Action::Preflight => Step::Preflight,
             Action::Fetch => Step::Fetch,
             Action::Stage => Step::Stage,
+            Action::AskWindows => Step::Window,
             Action::AwaitSessions => Step::Sessions,
             Action::Snapshot => Step::Snapshot,
             Action::Lock => Step::Lock,
@@ -181,6 +195,8 @@ pub enum Event {
         /// Paths left as they are.
         kept: Vec<String>,
     },
+    /// Windows do not let it go on; nothing was changed.
+    Closed(Closed),
     /// Not well.
     Failed(Vec<Failure>),
     /// Somebody asked to stop; comes at safe points only.
@@ -191,12 +207,13 @@ pub enum Event {
 }
 
 impl State {
-    /// The action of this state; `None` when it has ended.
+    /// The action of this state; `None` when it has ended or is put aside.
     pub fn action(&self) -> Option<Action> {
         Some(match self {
             State::Preflight => Action::Preflight,
             State::Fetching => Action::Fetch,
             State::Staging => Action::Stage,
+            State::AskingWindows => Action::AskWindows,
             State::WaitingForSessions => Action::AwaitSessions,
             State::Snapshotting => Action::Snapshot,
             State::Locking => Action::Lock,
@@ -206,7 +223,7 @@ impl State {
             State::Finalizing(verdict) => Action::Finalize(verdict.clone()),
             State::Restoring { cause } => Action::Restore { cause: cause.clone() },
             State::Reporting(verdict) => Action::Report(verdict.clone()),
-            State::Ended => return None,
+            State::WaitingForWindow(_) | State::Ended => return None,
         })
     }
 
@@ -216,6 +233,8 @@ impl State {
             State::Preflight
             | State::Fetching
             | State::Staging
+            | State::AskingWindows
+            | State::WaitingForWindow(_)
             | State::WaitingForSessions
             | State::Snapshotting
             | State::Locking => false,
@@ -232,8 +251,8 @@ impl State {
 
 impl Job {
     /// A new job in its first state.
-    pub fn begin(mode: Mode, policies: Policies) -> Self {
-        Self { mode, policies, state: State::Preflight }
+    pub fn begin(mode: Mode, policies: Policies, windowed: bool) -> Self {
+        Self { mode, policies, windowed, state: State::Preflight }
     }
 
     /// The next state and what to do in it; `None` once the verdict was reported.
@@ -249,6 +268,9 @@ impl Job {
             State::Preflight => before(event, State::Fetching),
             State::Fetching => before(event, State::Staging),
             State::Staging => self.staged(event),
+            State::AskingWindows => before(event, State::WaitingForSessions),
+            // Whatever it was put aside for: everything is looked at once more.
+            State::WaitingForWindow(_) => State::Preflight,
             State::WaitingForSessions => before(event, State::Snapshotting),
             State::Snapshotting => before(event, State::Locking),
             State::Locking => before(event, State::Committing),
@@ -262,6 +284,7 @@ impl Job {
                 | Event::Staged { .. }
                 | Event::Verified { .. }
                 | Event::Restored { .. }
+                | Event::Closed(_)
                 | Event::Aborted { .. } => State::Reporting(verdict.clone()),
             },
             State::Restoring { cause } => restored(cause, event),
@@ -270,20 +293,25 @@ impl Job {
     }
 
     fn staged(&self, event: Event) -> State {
+        let next = match self.windowed {
+            true => State::AskingWindows,
+            false => State::WaitingForSessions,
+        };
         match (self.mode, event) {
             (Mode::DryRun, Event::Staged { manifest }) => {
                 State::Reporting(Verdict::DryRun { manifest })
             }
-            (Mode::Apply, Event::Staged { .. }) => State::WaitingForSessions,
+            (Mode::Apply, Event::Staged { .. }) => next,
             (
                 Mode::Apply | Mode::DryRun,
                 other @ (Event::Done
                 | Event::Unchanged { .. }
                 | Event::Verified { .. }
                 | Event::Restored { .. }
+                | Event::Closed(_)
                 | Event::Failed(_)
                 | Event::Aborted { .. }),
-            ) => before(other, State::WaitingForSessions),
+            ) => before(other, next),
         }
     }
 
@@ -291,9 +319,11 @@ impl Job {
     fn after(&self, event: Event, next: State) -> State {
         match event {
             // Too late to stop: the end is near and safer than the middle.
-            Event::Done | Event::Staged { .. } | Event::Restored { .. } | Event::Aborted { .. } => {
-                next
-            }
+            Event::Done
+            | Event::Staged { .. }
+            | Event::Restored { .. }
+            | Event::Closed(_)
+            | Event::Aborted { .. } => next,
             Event::Unchanged { manifest } | Event::Verified { manifest } => {
                 State::Finalizing(Verdict::Applied { manifest })
             }
@@ -347,6 +377,8 @@ impl Job {
             | FailureKind::SnapshotFailed
             | FailureKind::SnapshotMissing
             | FailureKind::RestoreFailed
+            | FailureKind::ClockSkew
+            | FailureKind::WindowOverrun
             | FailureKind::Crashed
             | FailureKind::BackupNotInSync
             | FailureKind::Internal => switches.on_unhealthy,
@@ -361,6 +393,7 @@ fn before(event: Event, next: State) -> State {
         Event::Unchanged { manifest } | Event::Verified { manifest } => {
             State::Finalizing(Verdict::Applied { manifest })
         }
+        Event::Closed(closed) => State::WaitingForWindow(closed),
         Event::Failed(failures) => State::Reporting(Verdict::Failed { failures }),
         Event::Aborted { why } => State::Reporting(Verdict::Failed { failures: vec![why] }),
     }
@@ -379,6 +412,7 @@ fn restored(cause: &[Failure], event: Event) -> State {
         | Event::Unchanged { .. }
         | Event::Staged { .. }
         | Event::Verified { .. }
+        | Event::Closed(_)
         | Event::Aborted { .. } => {
             State::Reporting(Verdict::RolledBack { failures: cause.to_vec(), kept: Vec::new() })
         }

@@ -62,8 +62,8 @@ pub fn recover(records: &[Record]) -> Recovery {
         Record::Entered(state) => Some(state),
         Record::Began { .. } | Record::Planned { .. } | Record::Recovered => None,
     });
-    let crashes = records.iter().filter(|record| **record == Record::Recovered).count();
-    let too_often = u32::try_from(crashes).unwrap_or(u32::MAX) >= CRASHES_MAX;
+    let crashes = crashes(records);
+    let too_often = crashes >= CRASHES_MAX;
     let began = records.iter().any(|record| matches!(record, Record::Began { .. }));
     let Some(last) = last else {
         return if began { Recovery::Again } else { Recovery::Nothing };
@@ -77,6 +77,8 @@ pub fn recover(records: &[Record]) -> Recovery {
         State::Preflight
         | State::Fetching
         | State::Staging
+        | State::AskingWindows
+        | State::WaitingForWindow(_)
         | State::WaitingForSessions
         | State::Snapshotting
         | State::Locking => match too_often {
@@ -99,10 +101,26 @@ pub fn recover(records: &[Record]) -> Recovery {
     }
 }
 
+/// How often the process ended in the middle. Who restarts it while a job is put aside, for hours perhaps,
+/// has not ended it in anything.
+fn crashes(records: &[Record]) -> u32 {
+    let (mut crashes, mut aside) = (0, false);
+    for record in records {
+        match record {
+            Record::Entered(state) => aside = matches!(state, State::WaitingForWindow(_)),
+            Record::Recovered => crashes += u32::from(!aside),
+            Record::Began { .. } | Record::Planned { .. } => {}
+        }
+    }
+    crashes
+}
+
 #[cfg(test)]
 mod tests {
+    use millwright_model::time::Span;
+
     use super::*;
-    use crate::job::Verdict;
+    use crate::{job::Verdict, window::Closed};
 
     fn began() -> Record {
         Record::Began { epoch: Epoch(1), generation: Generation(3), attempt: 1, mode: Mode::Apply }
@@ -122,6 +140,7 @@ mod tests {
             State::Preflight,
             State::Fetching,
             State::Staging,
+            State::AskingWindows,
             State::WaitingForSessions,
             State::Snapshotting,
             State::Locking,
@@ -143,6 +162,24 @@ mod tests {
             after(&[State::Reporting(Verdict::Failed { failures: vec![] }), State::Ended]),
             Recovery::Nothing
         );
+    }
+
+    #[test]
+    fn restarts_while_it_is_put_aside_are_no_crashes() {
+        let closed = Closed { message: "outside of night".into(), until: None, takes: Span(1) };
+        let waiting = Record::Entered(State::WaitingForWindow(closed));
+        let mut records = vec![began(), waiting.clone()];
+        for _ in 0..CRASHES_MAX * 2 {
+            assert_eq!(recover(&records), Recovery::Again);
+            records.extend([Record::Recovered, Record::Entered(State::Preflight), waiting.clone()]);
+        }
+        records.push(Record::Entered(State::Committing));
+        assert!(matches!(recover(&records), Recovery::UndoThenAgain { .. }));
+        // In the middle of what follows each of them counts.
+        for _ in 0..CRASHES_MAX {
+            records.extend([Record::Recovered, Record::Entered(State::Committing)]);
+        }
+        assert!(matches!(recover(&records), Recovery::Continue(State::Restoring { .. })));
     }
 
     #[test]

@@ -17,3 +17,4 @@ pub mod retention;
 pub mod sessions;
 pub mod stamps;
 pub mod verdict;
+pub mod window;

@@ -1,5 +1,5 @@
-//! The last moment before the commit: sessions once more, the scan lock where there is one, the
-//! pre-images once more under it, and the plan on disk.
+//! The last moment before the commit: sessions once more, windows, the scan lock where there is one, windows
+//! and pre-images once more under it, and the plan on disk.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use millwright_model::{
 };
 use tokio::time::Instant;
 
-use super::{Held, Tools, Work, event, failed, role, sessions};
+use super::{Held, Tools, Work, event, failed, role, sessions, window};
 use crate::{
     faults,
     gateway::{Locked, ScanKind, Scanned, Version},
@@ -57,13 +57,21 @@ async fn locked(tools: &Tools, work: &mut Work) -> Result<(), Event> {
     for _ in 0..ROUNDS_MAX {
         role::wait(tools, work, Step::Lock).await.map_err(failed)?;
         sessions::wait(tools, work).await?;
+        // A lock that is not to be used would keep people from saving.
+        window::look(tools, work)?;
         if work.version == Version::V83 {
             for kind in work.scan_kinds() {
                 acquire(tools, work, kind).await?;
             }
         }
         match role::look(tools, work, Span(0), Step::Lock).await {
-            Ok(None) => return Ok(()),
+            Ok(None) => match window::look(tools, work) {
+                Ok(()) => return Ok(()),
+                Err(event) => {
+                    release(tools, work).await;
+                    return Err(event);
+                }
+            },
             Ok(Some(reason)) => {
                 tracing::info!(reason, "the pair changed places before the commit");
                 release(tools, work).await;

@@ -31,14 +31,15 @@ impl Runner {
             Recovery::Nothing => Ok(self.tools.state.keep_in_hand(None)?),
             Recovery::Again => {
                 self.journal.append(&Record::Recovered)?;
-                self.apply(assignment, Mode::Apply).await.map(drop)
+                self.apply(assignment).await
             }
             Recovery::Continue(state) => {
                 self.journal.append(&Record::Recovered)?;
                 let mut work = self.recovered_work(assignment)?;
-                let job =
-                    Job { mode: Mode::Apply, policies: work.assignment.policies.clone(), state };
-                self.finish(&mut work, job, Instant::now()).await.map(drop)
+                // Past the point at which windows are asked.
+                let policies = work.assignment.policies.clone();
+                let job = Job { state, ..Job::begin(Mode::Apply, policies, false) };
+                self.finish(&mut work, job, Instant::now()).await
             }
             Recovery::UndoThenAgain { cause } => {
                 self.journal.append(&Record::Recovered)?;
@@ -46,14 +47,14 @@ impl Runner {
                 match restore::files(&self.tools).await {
                     Ok(kept) => {
                         tracing::warn!(kept = kept.len(), "undid a commit that was cut short");
-                        self.apply(assignment, Mode::Apply).await.map(drop)
+                        self.apply(assignment).await
                     }
                     Err(_) => {
                         let mut work = self.recovered_work(assignment)?;
                         let state = State::Restoring { cause };
                         let policies = work.assignment.policies.clone();
-                        let job = Job { mode: Mode::Apply, policies, state };
-                        self.finish(&mut work, job, Instant::now()).await.map(drop)
+                        let job = Job { state, ..Job::begin(Mode::Apply, policies, false) };
+                        self.finish(&mut work, job, Instant::now()).await
                     }
                 }
             }

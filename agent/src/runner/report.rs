@@ -7,10 +7,13 @@ use millwright_model::report::{Phase, Report};
 
 use super::Runner;
 use crate::{
-    effect::Work,
+    effect::{Work, window},
     faults,
     state::{Handled, ReportId},
 };
+
+/// Notices in one report.
+const NOTICES_MAX: usize = 32;
 
 impl Runner {
     pub(super) fn report(
@@ -31,6 +34,9 @@ impl Runner {
         let changes = &work.plan.changes;
         let added = changes.added();
         let done = matches!(verdict, Verdict::Applied { .. });
+        let written = !changes.is_empty() && !matches!(verdict, Verdict::Failed { .. });
+        let overran = written.then(|| window::overran(&self.tools, &work.assignment)).flatten();
+        let notices = work.plan.notices.iter().take(NOTICES_MAX).cloned();
         let report = Report {
             gateway: self.tools.gateway_name.clone(),
             member: self.tools.member,
@@ -46,7 +52,7 @@ impl Runner {
             files_deleted: if done { count(changes.remove.len()) } else { 0 },
             projects: work.plan.projects.iter().take(100).cloned().collect(),
             snapshot: work.plan.snapshot.clone(),
-            notices: work.plan.notices.iter().take(32).cloned().collect(),
+            notices: overran.into_iter().chain(notices).collect(),
             sessions: work.plan.sessions.iter().take(100).cloned().collect(),
             bytes_fetched: work.plan.bytes_fetched,
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -1,13 +1,16 @@
 //! What one agent is told, from the state.
 
 use millwright_model::{
-    assignment::Assignment,
+    assignment::{Assignment, Begun},
     id::{GatewayName, Member},
     instruction::Instruction,
+    selector::Selector,
+    window::Window,
 };
 
 use crate::{
     State,
+    rollout::owner,
     state::{Desired, DesiredOrigin, GatewayStatus},
 };
 
@@ -44,7 +47,31 @@ pub fn assignment_of(state: &State, gateway: &GatewayName, member: Member) -> Op
         },
         trigger: desired.trigger.clone(),
         full: desired.full,
+        windows: match member {
+            Member::Single | Member::Master => windows_of(state, gateway),
+            // It is written by its master.
+            Member::Backup => Vec::new(),
+        },
+        begun: match desired.origin {
+            // What older programs recorded does not say so.
+            DesiredOrigin::Previous => Begun::Rollback,
+            DesiredOrigin::Rollout | DesiredOrigin::Commit | DesiredOrigin::Snapshot { .. } => {
+                desired.begun
+            }
+        },
     })
+}
+
+/// The windows of its fleet that mean a gateway, as they are now; the agent need not know its labels.
+fn windows_of(state: &State, gateway: &GatewayName) -> Vec<Window> {
+    let Some(stored) = state.gateways.get(gateway) else { return Vec::new() };
+    let all = owner(state, &stored.resource).and_then(|fleet| state.windows_of(fleet));
+    let labels = &stored.resource.metadata.labels;
+    all.unwrap_or_default()
+        .iter()
+        .filter(|window| window.select.matches(labels))
+        .map(|window| Window { select: Selector::default(), ..window.clone() })
+        .collect()
 }
 
 fn backup_attempt(desired: &Desired, status: &GatewayStatus) -> Option<u32> {

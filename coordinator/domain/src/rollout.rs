@@ -29,7 +29,7 @@ pub(crate) use self::{
     forward::{sick, soaks_until},
     gate::{Consent, Point, consent},
     plan::hold_of,
-    seen::{away_since, in_sync},
+    seen::{away_since, in_sync, put_aside},
     site::Sites,
     waits::{Moment, Waits, waits},
 };

@@ -9,6 +9,7 @@ use millwright_model::{
     generation::{Epoch, Generation},
     instruction::{Answer, Instruction},
     report::{Phase, Report},
+    window::Window,
 };
 
 /// What orders assignments: a newer one replaces an older one.
@@ -69,6 +70,8 @@ pub enum Output {
 pub struct Session {
     greeted: bool,
     sent: Option<Order>,
+    /// Windows that were sent with it; none are known of what it has handled before.
+    windows: Vec<Window>,
     instructed: BTreeSet<String>,
     facts: GatewayFacts,
 }
@@ -83,6 +86,7 @@ impl Session {
                 // What it has handled need not be sent again; a report it still owes comes from
                 // its own queue.
                 self.sent = (handled.1 > Generation(0)).then_some(handled);
+                self.windows.clear();
                 self.facts = facts.clone();
                 vec![Output::Announce(facts)]
             }
@@ -123,10 +127,16 @@ impl Session {
 
     fn desired(&mut self, assignment: Assignment) -> Vec<Output> {
         let wanted = (assignment.epoch, assignment.generation, assignment.attempt);
-        if !self.greeted || self.sent.is_some_and(|sent| sent >= wanted) {
+        // The same with other windows is told too: the agent may wait for one, or put drift back later.
+        let known = match self.sent {
+            Some(sent) if sent == wanted => self.windows == assignment.windows,
+            sent => sent > Some(wanted),
+        };
+        if !self.greeted || known {
             return Vec::new();
         }
         self.sent = Some(wanted);
+        self.windows.clone_from(&assignment.windows);
         vec![Output::Assign(assignment)]
     }
 }

@@ -21,7 +21,7 @@ use super::{
     batch::Item,
     session::{Event, Output, Session},
 };
-use crate::{node::Shared, secret};
+use crate::{edge, node::Shared, secret};
 
 /// Heartbeat period told to agents: ten seconds costs an idle agent about 1 MB a day.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -243,7 +243,8 @@ impl Link {
                 self.send(Out::Assignment(assignment.into())).await
             }
             Output::Beat(sequence) => {
-                self.send(Out::HeartbeatAck(agent::HeartbeatAck { sequence })).await
+                let now_ms = edge::now().0;
+                self.send(Out::HeartbeatAck(agent::HeartbeatAck { sequence, now_ms })).await
             }
             Output::Acknowledge(report) => self.send(Out::ReportAck(ack_of(&report))).await,
             Output::Record(report) => {
@@ -287,6 +288,7 @@ impl Link {
             heartbeat_ms: u32::try_from(HEARTBEAT.as_millis()).expect("ten seconds fit"),
             coordinators: published.state.api_addresses(),
             node: self.shared.node_name.to_string(),
+            now_ms: edge::now().0,
         }))
         .await
     }

@@ -6,6 +6,8 @@ use crate::{
     id::{GatewayName, Name, RolloutId},
     path::ManagedPath,
     policy::Policies,
+    window::{self, Window},
+    words::words,
 };
 
 /// Desired state of one gateway.
@@ -43,6 +45,40 @@ pub struct Assignment {
     pub trigger: String,
     /// Read every file again instead of trusting stamps.
     pub full: bool,
+    /// Windows of the fleet that mean this gateway; each selects everything here.
+    pub windows: Vec<Window>,
+    /// Who began it, which decides what windows mean for it.
+    pub begun: Begun,
+}
+
+words!(
+    /// Who began what an agent is told.
+    Begun, "beginner", {
+        /// A rollout, because it was due.
+        Rollout = "rollout",
+        /// A person, for this gateway.
+        Person = "person",
+        /// A rollout that goes back: what does harm goes at once.
+        Rollback = "rollback",
+    }
+);
+
+#[expect(clippy::derivable_impls, reason = "the words are derived by a macro")]
+impl Default for Begun {
+    fn default() -> Self {
+        Self::Rollout
+    }
+}
+
+impl Begun {
+    /// Whom windows take it for; nothing when they do not bind it.
+    pub fn origin(self) -> Option<window::Origin> {
+        match self {
+            Self::Rollout => Some(window::Origin::Automatic),
+            Self::Person => Some(window::Origin::ByHand),
+            Self::Rollback => None,
+        }
+    }
 }
 
 /// Where the files of an assignment come from.

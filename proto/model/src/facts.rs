@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{digest::GitId, time::Timestamp, words::words};
+use crate::{digest::GitId, generation::Generation, time::Timestamp, words::words};
 
 /// A session of Ignition's own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -123,6 +123,21 @@ pub struct Drift {
     pub since: Timestamp,
 }
 
+/// Work that an agent has put aside until windows let it be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// Of which assignment.
+    pub generation: Generation,
+    /// What it waits for, for people.
+    pub message: String,
+    /// Since when, by the agent's clock.
+    pub since: Timestamp,
+    /// When that may change by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
 /// What an agent sees of its gateway; empty text is *unknown*.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -151,6 +166,9 @@ pub struct GatewayFacts {
     pub drift: Drift,
     /// Snapshots, newest first.
     pub snapshots: Vec<SnapshotInfo>,
+    /// What is put aside, if anything is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
 }
 
 #[cfg(test)]

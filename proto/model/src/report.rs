@@ -22,6 +22,8 @@ words!(
         Fetch = "fetch",
         /// Files written beside, on the same file system.
         Stage = "stage",
+        /// Whether windows let it be written.
+        Window = "window",
         /// Waiting for people to leave.
         Sessions = "sessions",
         /// The files that are there are kept.
@@ -120,6 +122,10 @@ words!(
         SnapshotMissing = "snapshot_missing",
         /// The previous files could not be put back.
         RestoreFailed = "restore_failed",
+        /// The clocks of agent and coordinator are too far apart for windows to mean anything.
+        ClockSkew = "clock_skew",
+        /// A window has closed over a change that was begun in it.
+        WindowOverrun = "window_overrun",
         /// The process ended in the middle, too often.
         Crashed = "crashed",
         /// The backup has not taken the files over.

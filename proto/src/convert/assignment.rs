@@ -1,7 +1,7 @@
 //! Assignments. A snapshot's id tells where the files come from: empty is the manifest.
 
 use millwright_model::{
-    assignment::{Assignment, Origin},
+    assignment::{Assignment, Begun, Origin},
     digest::{Digest, GitId},
     generation::{Epoch, Generation},
     path::ManagedPath,
@@ -13,6 +13,8 @@ use crate::common;
 
 /// Largest policies of a profile: 32 probes with long addresses.
 const POLICIES_BYTES_MAX: usize = 256 << 10;
+/// Largest windows: the 64 that a fleet may have, with a kilobyte each.
+const WINDOWS_BYTES_MAX: usize = 64 << 10;
 
 impl From<Assignment> for common::Assignment {
     fn from(assignment: Assignment) -> Self {
@@ -33,10 +35,16 @@ impl From<Assignment> for common::Assignment {
             origin,
             trigger,
             full,
+            windows,
+            begun,
         } = assignment;
         let (snapshot, project) = match origin {
             Origin::Manifest => (String::new(), String::new()),
             Origin::Snapshot { id, project } => (id, project.unwrap_or_default()),
+        };
+        let windows_json = match windows.is_empty() {
+            true => Vec::new(),
+            false => serde_json::to_vec(&windows).expect("windows have text keys only"),
         };
         Self {
             gateway: gateway.to_string(),
@@ -56,6 +64,8 @@ impl From<Assignment> for common::Assignment {
             full,
             attempt,
             repair,
+            windows_json,
+            begun: begun.to_string(),
         }
     }
 }
@@ -82,6 +92,8 @@ impl TryFrom<common::Assignment> for Assignment {
             full,
             attempt,
             repair,
+            windows_json,
+            begun,
         } = wire;
         let policies = match policies_json.as_slice() {
             [] => Policies::default(),
@@ -89,6 +101,17 @@ impl TryFrom<common::Assignment> for Assignment {
                 return Err(InvalidMessage::TooLong("policies"));
             }
             json => serde_json::from_slice(json).map_err(|_| InvalidMessage::Json("policies"))?,
+        };
+        let windows = match windows_json.as_slice() {
+            [] => Vec::new(),
+            json if json.len() > WINDOWS_BYTES_MAX => {
+                return Err(InvalidMessage::TooLong("windows"));
+            }
+            json => serde_json::from_slice(json).map_err(|_| InvalidMessage::Json("windows"))?,
+        };
+        let begun = match begun.as_str() {
+            "" => Begun::default(),
+            word => word.parse()?,
         };
         let project = (!project.is_empty()).then_some(project);
         let origin = match snapshot.is_empty() {
@@ -112,6 +135,8 @@ impl TryFrom<common::Assignment> for Assignment {
             origin,
             trigger: bounded(trigger, TEXT_BYTES_MAX),
             full,
+            windows,
+            begun,
         })
     }
 }

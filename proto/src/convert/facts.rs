@@ -2,11 +2,12 @@
 //! state.
 
 use millwright_model::{
-    facts::{Drift, DriftEntry, GatewayFacts, OpenSession, SnapshotInfo},
+    facts::{Drift, DriftEntry, GatewayFacts, OpenSession, SnapshotInfo, Waiting},
+    generation::Generation,
     time::Timestamp,
 };
 
-use super::{InvalidMessage, PATH_BYTES_MAX, SESSIONS_MAX, bounded};
+use super::{InvalidMessage, PATH_BYTES_MAX, SESSIONS_MAX, TEXT_BYTES_MAX, bounded};
 use crate::common;
 
 /// Drifted files named.
@@ -132,6 +133,26 @@ impl TryFrom<common::Drift> for Drift {
     }
 }
 
+impl From<Waiting> for common::Waiting {
+    fn from(waiting: Waiting) -> Self {
+        let Waiting { generation, message, since, until } = waiting;
+        let until_ms = until.map_or(0, |until| until.0);
+        Self { generation: generation.0, message, since_ms: since.0, until_ms }
+    }
+}
+
+impl From<common::Waiting> for Waiting {
+    fn from(wire: common::Waiting) -> Self {
+        let common::Waiting { generation, message, since_ms, until_ms } = wire;
+        Self {
+            generation: Generation(generation),
+            message: bounded(message, TEXT_BYTES_MAX),
+            since: Timestamp(since_ms),
+            until: (until_ms > 0).then_some(Timestamp(until_ms)),
+        }
+    }
+}
+
 impl From<GatewayFacts> for common::GatewayFacts {
     fn from(facts: GatewayFacts) -> Self {
         let GatewayFacts {
@@ -147,6 +168,7 @@ impl From<GatewayFacts> for common::GatewayFacts {
             sessions,
             drift,
             snapshots,
+            waiting,
         } = facts;
         let sessions = sessions.map(|all| common::OpenSessions {
             sessions: all.into_iter().map(Into::into).collect(),
@@ -164,6 +186,7 @@ impl From<GatewayFacts> for common::GatewayFacts {
             sessions,
             drift: Some(drift.into()),
             snapshots: snapshots.into_iter().map(Into::into).collect(),
+            waiting: waiting.map(Into::into),
         }
     }
 }
@@ -185,6 +208,7 @@ impl TryFrom<common::GatewayFacts> for GatewayFacts {
             sessions,
             drift,
             snapshots,
+            waiting,
         } = wire;
         let short = |text| bounded(text, 128);
         let sessions = sessions
@@ -207,6 +231,7 @@ impl TryFrom<common::GatewayFacts> for GatewayFacts {
                 .take(SNAPSHOTS_MAX)
                 .map(TryInto::try_into)
                 .collect::<Result<_, _>>()?,
+            waiting: waiting.map(Into::into),
         })
     }
 }

@@ -1,9 +1,14 @@
 //! The states of a job, one after the other.
 
+use millwright_model::time::Span;
+
 use super::*;
 
-fn walk(mode: Mode, mut answer: impl FnMut(&State) -> Event) -> Vec<Step> {
-    let mut job = Job::begin(mode, Policies::default());
+fn walk(mode: Mode, answer: impl FnMut(&State) -> Event) -> Vec<Step> {
+    steps_of(Job::begin(mode, Policies::default(), false), answer)
+}
+
+fn steps_of(mut job: Job, mut answer: impl FnMut(&State) -> Event) -> Vec<Step> {
     let mut action = job.state.action();
     let mut steps = Vec::new();
     while let Some(now) = action {
@@ -22,6 +27,8 @@ fn usual(state: &State) -> Event {
         State::Restoring { .. } => Event::Restored { kept: vec![] },
         State::Preflight
         | State::Fetching
+        | State::AskingWindows
+        | State::WaitingForWindow(_)
         | State::WaitingForSessions
         | State::Snapshotting
         | State::Locking
@@ -101,7 +108,11 @@ fn each_cause_of_a_rollback_can_be_switched_off() {
             if switched {
                 *switch.into_iter().nth(off).expect("four switches") = false;
             }
-            let job = Job { mode: Mode::Apply, policies, state: State::Verifying };
+            let job = Job {
+                policies,
+                state: State::Verifying,
+                ..Job::begin(Mode::Apply, Policies::default(), false)
+            };
             let failure = Failure::new(Step::Verify, kind, "x");
             let (job, _) = job.step(Event::Failed(vec![failure]));
             let restoring = matches!(job.state, State::Restoring { .. });
@@ -114,10 +125,54 @@ fn each_cause_of_a_rollback_can_be_switched_off() {
 fn an_abort_stops_before_the_commit_and_finishes_after_it() {
     let why = Failure::new(Step::Fetch, FailureKind::Internal, "by ops");
     let abort = |state: State| {
-        let job = Job { mode: Mode::Apply, policies: Policies::default(), state };
+        let job = Job { state, ..Job::begin(Mode::Apply, Policies::default(), false) };
         job.step(Event::Aborted { why: why.clone() }).0.state
     };
     assert!(matches!(abort(State::Locking), State::Reporting(Verdict::Failed { .. })));
     assert_eq!(abort(State::Committing), State::Scanning);
     assert_eq!(abort(State::Scanning), State::Verifying);
+}
+
+fn closed() -> Closed {
+    Closed { message: "outside of night".into(), until: None, takes: Span(10_000) }
+}
+
+#[test]
+fn windows_are_asked_before_people_are_waited_for() {
+    let job = |mode| Job::begin(mode, Policies::default(), true);
+    let steps = steps_of(job(Mode::Apply), usual);
+    assert_eq!(steps[2..6], [Step::Stage, Step::Window, Step::Sessions, Step::Snapshot]);
+    assert!(!steps_of(job(Mode::DryRun), usual).contains(&Step::Window));
+}
+
+#[test]
+fn a_job_is_put_aside_at_both_places_and_begins_again() {
+    let at: [fn(&State) -> bool; 2] = [|s| *s == State::AskingWindows, |s| *s == State::Locking];
+    for at in at {
+        let job = Job::begin(Mode::Apply, Policies::default(), true);
+        let mut last = Step::Report;
+        let mut job = job;
+        while let Some(action) = job.state.action() {
+            last = action.step();
+            let event = if at(&job.state) { Event::Closed(closed()) } else { usual(&job.state) };
+            (job, _) = job.step(event);
+        }
+        assert!(matches!(last, Step::Window | Step::Lock), "{last}");
+        assert_eq!(job.state, State::WaitingForWindow(closed()));
+        assert!(!job.state.is_past_commit_point());
+        let (job, action) = job.step(Event::Done);
+        assert_eq!((job.state, action), (State::Preflight, Some(Action::Preflight)));
+    }
+}
+
+#[test]
+fn a_window_that_closes_after_the_commit_stops_nothing() {
+    for (state, next) in [
+        (State::Committing, State::Scanning),
+        (State::Scanning, State::Verifying),
+        (State::Verifying, State::Verifying),
+    ] {
+        let job = Job { state, ..Job::begin(Mode::Apply, Policies::default(), true) };
+        assert_eq!(job.step(Event::Closed(closed())).0.state, next);
+    }
 }

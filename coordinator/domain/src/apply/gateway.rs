@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use millwright_model::{
+    assignment::Begun,
     digest::Digest,
     id::{GatewayName, Member},
     instruction::Answer,
@@ -130,6 +131,10 @@ impl State {
         desired.attempt += 1;
         desired.full = full;
         desired.trigger.clone_from(&trigger);
+        // What goes back does so at once, whoever asks for it once more.
+        if desired.begun == Begun::Rollout {
+            desired.begun = Begun::Person;
+        }
         let (id, generation) = (desired.rollout.clone(), desired.generation);
         let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
         // The backup looks again too, under a number that its agent has not had.
@@ -191,6 +196,7 @@ impl State {
         desired.attempt = 1;
         desired.origin = origin;
         desired.full = false;
+        desired.begun = Begun::Person;
         desired.trigger.clone_from(&trigger);
         Ok(trigger)
     }

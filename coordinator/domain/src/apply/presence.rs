@@ -12,7 +12,7 @@ use super::Scene;
 use crate::{
     State,
     command::{Accepted, AgentRef},
-    state::Connection,
+    state::{Connection, MemberState},
 };
 
 impl State {
@@ -53,7 +53,10 @@ impl State {
         let member = agent.member.as_str().to_owned();
         let seen = |facts: &GatewayFacts| (facts.state.clone(), facts.activity_level.clone());
         let now_seen = seen(&agent.facts);
-        let seen_before = status.facts.insert(member.clone(), agent.facts).map(|f| seen(&f));
+        let waits = agent.facts.waiting.is_some();
+        let known = status.facts.insert(member.clone(), agent.facts);
+        let waited = known.as_ref().and_then(|facts| facts.waiting.as_ref()).is_some();
+        let seen_before = known.map(|facts| seen(&facts));
         let before = status.connections.get(&member);
         let since = before.filter(|old| old.connected).map_or(now, |old| old.since);
         let news = before.is_none_or(|old| !old.connected);
@@ -66,6 +69,9 @@ impl State {
             instance: agent.instance,
         };
         status.connections.insert(member, connection);
+        if waited && !waits {
+            self.goes_on(&agent.gateway);
+        }
         // The agent of the other node is told who serves.
         if agent.member != Member::Single && (news || seen_before != Some(now_seen)) {
             scene.touched.gateways.insert(agent.gateway.clone());
@@ -73,6 +79,24 @@ impl State {
         if news {
             let message = format!("agent connected to node {node}");
             self.say(scene.index, Kind::Gateway, agent.gateway.as_str(), "put", message);
+        }
+    }
+
+    /// What waited for a window is at work from now on: deadlines count from here.
+    fn goes_on(&mut self, gateway: &GatewayName) {
+        let now = self.now;
+        let id = self.desired.get(gateway).map(|desired| desired.rollout.clone());
+        let rollout = id.and_then(|id| Arc::make_mut(&mut self.rollouts).get_mut(&id));
+        let Some(rollout) = rollout else { return };
+        let Some(member) = rollout.members.get(gateway) else { return };
+        if !matches!(member.state, MemberState::Assigned { .. } | MemberState::Reverting { .. }) {
+            return;
+        }
+        let rollout = Arc::make_mut(rollout);
+        rollout.revision += 1;
+        rollout.moved_at = now;
+        if let Some(member) = rollout.members.get_mut(gateway) {
+            Arc::make_mut(member).since = now;
         }
     }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use millwright_model::{
     id::{GatewayName, Member, Name},
     resource::{Fleet, Gateway, Kind, Resource, Role, Secret, SyncProfile},
+    window::Window,
 };
 
 use super::{Judged, Scene, invalid, not_found};
@@ -27,9 +28,13 @@ impl State {
             let (kind, name) = (resource.kind(), resource.name().to_owned());
             named.push((kind, name.clone()));
             let action = trial.put_one(scene.index, resource);
-            // An agent that came before its gateway was applied is announced now.
-            if kind == Kind::Gateway && action == "created" {
+            // An agent that came before its gateway was applied is announced now; other labels may mean
+            // other windows.
+            if kind == Kind::Gateway && action != "unchanged" {
                 scene.touched.gateways.extend(name.parse::<GatewayName>().ok());
+            }
+            if kind == Kind::Fleet && self.windows_of_name(&name) != trial.windows_of_name(&name) {
+                scene.touched.gateways.extend(trial.members_of_fleet(&name));
             }
             if kind == Kind::Secret && action == "configured" {
                 scene.touched.gateways.extend(trial.users_of(&name));
@@ -130,6 +135,19 @@ impl State {
             "gateway {} names the profile {}, which does not exist",
             gateway.metadata.name, gateway.spec.profile
         )))
+    }
+
+    fn windows_of_name(&self, fleet: &str) -> &[Window] {
+        self.fleets.get(fleet).map(|stored| &stored.resource.spec.windows[..]).unwrap_or_default()
+    }
+
+    fn members_of_fleet(&self, fleet: &str) -> Vec<GatewayName> {
+        let Some(fleet) = self.fleets.get(fleet).map(|stored| &stored.resource) else {
+            return Vec::new();
+        };
+        let selects = |gateway: &&Gateway| fleet.spec.selector.matches(&gateway.metadata.labels);
+        let gateways = self.gateways.values().map(|stored| &stored.resource);
+        gateways.filter(selects).map(|gateway| gateway.metadata.name.clone()).collect()
     }
 
     /// Gateways whose agents have a secret.

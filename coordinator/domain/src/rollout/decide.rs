@@ -6,7 +6,7 @@ use millwright_model::{
     time::Timestamp,
 };
 
-use super::{Moment, back, forward, gate, plan, stop};
+use super::{Moment, back, forward, gate, plan, seen::put_aside, stop};
 use crate::{
     State,
     command::{AdvanceRollout, Body, Finish, Scope, Step},
@@ -23,7 +23,7 @@ pub fn decide(state: &State, now: Timestamp) -> Vec<Body> {
             let steps = match rollout.phase {
                 RolloutPhase::Running => running(state, rollout, now),
                 RolloutPhase::RollingBack => {
-                    let mut steps = overdue(rollout, now);
+                    let mut steps = overdue(state, rollout, now);
                     if steps.is_empty() {
                         steps = back::steps(state, rollout, now);
                     }
@@ -56,7 +56,7 @@ pub fn decide(state: &State, now: Timestamp) -> Vec<Body> {
 }
 
 fn running(state: &State, rollout: &Rollout, now: Timestamp) -> Vec<Step> {
-    let late = overdue(rollout, now);
+    let late = overdue(state, rollout, now);
     if !late.is_empty() {
         return late;
     }
@@ -80,13 +80,13 @@ fn running(state: &State, rollout: &Rollout, now: Timestamp) -> Vec<Step> {
     forward::steps(state, rollout, counts, now)
 }
 
-/// What is in flight for longer than a gateway may take.
-fn overdue(rollout: &Rollout, now: Timestamp) -> Vec<Step> {
+/// What is in flight for longer than a gateway may take; until a window opens nobody can hurry.
+fn overdue(state: &State, rollout: &Rollout, now: Timestamp) -> Vec<Step> {
     let deadline = rollout.policy.per_gateway_deadline;
-    let late = rollout.members.iter().filter(|(_, member)| {
+    let late = rollout.members.iter().filter(|(gateway, member)| {
         let busy =
             matches!(member.state, MemberState::Assigned { .. } | MemberState::Reverting { .. });
-        busy && member.since.plus(deadline) <= now
+        busy && member.since.plus(deadline) <= now && put_aside(state, gateway).is_none()
     });
     late.map(|(gateway, _)| Step::Fail {
         gateway: gateway.clone(),

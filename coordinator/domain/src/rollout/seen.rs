@@ -1,6 +1,7 @@
 //! What the state tells of a gateway, as far as rollouts ask. What is not known is never good news.
 
 use millwright_model::{
+    facts::Waiting,
     generation::Generation,
     id::{GatewayName, Member},
     time::{Span, Timestamp},
@@ -50,6 +51,16 @@ pub(crate) fn in_sync(state: &State, gateway: &GatewayName) -> bool {
         return false;
     };
     applied.generation == desired.generation
+}
+
+/// What a gateway's agent has put aside until a window opens, of what it was told last. Of one that is away
+/// nobody knows.
+pub(crate) fn put_aside<'s>(state: &'s State, gateway: &GatewayName) -> Option<&'s Waiting> {
+    let generation = state.desired.get(gateway)?.generation;
+    let facts = &state.status.get(gateway)?.facts;
+    let of = |member: Member| facts.get(member.as_str());
+    let waiting = of(Member::Single).or_else(|| of(Member::Master))?.waiting.as_ref()?;
+    (waiting.generation == generation && is_connected(state, gateway)).then_some(waiting)
 }
 
 /// Whether the gateway is at work on what it was told last.

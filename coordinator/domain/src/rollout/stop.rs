@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use millwright_model::{id::GatewayName, time::Timestamp};
 
-use super::{count::StageCount, site};
+use super::{count::StageCount, seen::put_aside, site};
 use crate::{
     State,
     state::{MemberState, Rollout, RolloutMember},
@@ -44,9 +44,21 @@ pub(super) fn cause(
         return Some(cause);
     }
     let deadline = rollout.policy.progress_deadline;
-    let stalled =
-        counts.iter().any(|count| count.running > 0) && rollout.moved_at.plus(deadline) <= now;
+    let stalled = counts.iter().any(|count| count.running > 0)
+        && rollout.moved_at.plus(deadline) <= now
+        && is_at_work(state, rollout);
     stalled.then(|| format!("no gateway has succeeded for {deadline}"))
+}
+
+/// Whether anything in flight does not just wait for a window.
+fn is_at_work(state: &State, rollout: &Rollout) -> bool {
+    let in_flight = |member: &RolloutMember| {
+        matches!(member.state, MemberState::Assigned { .. } | MemberState::Reverting { .. })
+    };
+    let members = rollout.members.iter();
+    members
+        .filter(|(_, member)| in_flight(member))
+        .any(|(gateway, _)| put_aside(state, gateway).is_none())
 }
 
 fn too_many(rollout: &Rollout, failed: usize, ended: usize) -> Option<String> {

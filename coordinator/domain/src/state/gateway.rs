@@ -6,7 +6,7 @@ use std::{
 };
 
 use millwright_model::{
-    assignment::Origin,
+    assignment::{Begun, Origin},
     digest::{Digest, GitId},
     facts::{GatewayFacts, OpenSession},
     generation::Generation,
@@ -44,6 +44,14 @@ pub struct Desired {
     pub trigger: String,
     /// Read every file again.
     pub full: bool,
+    /// Who began it.
+    #[serde(default, skip_serializing_if = "is_by_rollout")]
+    pub begun: Begun,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_by_rollout(begun: &Begun) -> bool {
+    *begun == Begun::Rollout
 }
 
 /// Where the files of a gateway come from.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     State,
-    rollout::{asked, newest_of, owner},
+    rollout::{asked, newest_of, owner, put_aside},
     state::{
         Attempt, AttemptResult, Connection, Desired, DesiredOrigin, GatewayStatus, MemberState,
         RolloutPhase,
@@ -58,6 +58,9 @@ pub(super) fn verdict(state: &State, name: &GatewayName) -> Verdict {
     let last = status.and_then(|status| status.history.back());
     match last.filter(|a| (a.generation, a.attempt) >= (desired.generation, desired.attempt)) {
         Some(attempt) => ended(state, name, desired, attempt),
+        None if let Some(waiting) = put_aside(state, name) => {
+            says("Waiting", "WindowClosed", waiting.message.clone())
+        }
         None => {
             // What the change may wait for.
             let seen = status.map(|status| status.written_facts()).map(|facts| facts.state);

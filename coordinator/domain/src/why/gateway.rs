@@ -9,7 +9,7 @@ use millwright_model::{
 use super::{Blocker, rollout};
 use crate::{
     State,
-    rollout::{Moment, Sites, Waits, away_since, in_sync, owner, waits},
+    rollout::{Moment, Sites, Waits, away_since, in_sync, owner, put_aside, waits},
     state::{AttemptResult, MemberState, Rollout, RolloutMember, RolloutPhase},
 };
 
@@ -192,6 +192,11 @@ fn at_work(state: &State, name: &GatewayName, member: &RolloutMember) -> Blocker
     if let Some(since) = away_since(state, name) {
         let message = "has its files to take, but its agent is away";
         return Blocker::new("Offline", subject, message).by("the site").since(since);
+    }
+    if let Some(waiting) = put_aside(state, name) {
+        let message = format!("has its files to take, and its agent waits: {}", waiting.message);
+        let blocker = Blocker::new("Window", subject, message).by("the clock");
+        return blocker.since(waiting.since).next(waiting.until);
     }
     let open = facts.sessions.as_deref().unwrap_or_default();
     let designers: Vec<&OpenSession> =

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use millwright_model::{
+    assignment::Begun,
     generation::Generation,
     id::{GatewayName, RolloutId},
     resource::Kind,
@@ -25,6 +26,7 @@ struct Told {
     rollout: RolloutId,
     trigger: String,
     origin: DesiredOrigin,
+    begun: Begun,
 }
 
 impl State {
@@ -167,6 +169,7 @@ impl State {
             rollout: id.clone(),
             trigger: format!("rollout {id}"),
             origin: DesiredOrigin::Rollout,
+            begun: Begun::Rollout,
         };
         let files = Good {
             manifest: member.manifest,
@@ -202,7 +205,7 @@ impl State {
         let seen = self.status.get(gateway).and_then(|s| s.history.back()).map(|a| a.generation);
         let generation = last.max(seen.unwrap_or_default()).next();
         let Good { manifest, render, roots, reference } = files;
-        let Told { rollout, trigger, origin } = told;
+        let Told { rollout, trigger, origin, begun } = told;
         let desired = Desired {
             generation,
             reference,
@@ -214,6 +217,7 @@ impl State {
             origin,
             trigger,
             full: false,
+            begun,
         };
         Arc::make_mut(&mut self.desired).insert(gateway.clone(), Arc::new(desired));
         generation
@@ -316,7 +320,7 @@ impl State {
                 (DesiredOrigin::Snapshot { id: id.clone(), project: None }, here)
             }
         };
-        let told = Told { rollout: id.clone(), trigger, origin };
+        let told = Told { rollout: id.clone(), trigger, origin, begun: Begun::Rollback };
         let generation = self.tell(gateway, told, files);
         scene.touched.gateways.insert(gateway.clone());
         rollout.set(gateway, MemberState::Reverting { generation }, now);
