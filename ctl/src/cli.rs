@@ -10,7 +10,7 @@ use crate::{
     command::{
         agent, apply, audit, cluster, completion, config, context, delete, describe, diff, events,
         explain, gateway, get, history, hold, lint, login, man, plan, render, rollout, schema,
-        snapshot, status, token, version, why,
+        snapshot, status, token, version, why, windows,
     },
     complete,
     output::Output,
@@ -118,6 +118,9 @@ pub enum Command {
     Plan(plan::Args),
     /// Why a gateway or a rollout does not go on, and what clears that.
     Why(why::Args),
+    /// When a fleet's gateways may be changed, now or at another moment.
+    #[command(subcommand, alias = "window", after_help = windows::EXAMPLES)]
+    Windows(windows::Command),
     /// Commits that no gateway may get: list, create, lift.
     #[command(subcommand, alias = "holds", after_help = hold::EXAMPLES)]
     Hold(hold::Command),

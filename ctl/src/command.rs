@@ -28,6 +28,7 @@ pub mod status;
 pub mod token;
 pub mod version;
 pub mod why;
+pub mod windows;
 
 use std::path::PathBuf;
 
@@ -79,6 +80,7 @@ pub async fn run(cli: Cli, origins: Origins) -> Result<()> {
         Command::Rollout(command) => rollout::run(global, command).await,
         Command::Plan(args) => plan::run(global, args).await,
         Command::Why(args) => why::run(global, args).await,
+        Command::Windows(command) => windows::run(global, command).await,
         Command::Hold(command) => hold::run(global, command).await,
         Command::Render(args) => render::run(global, args).await,
         Command::Diff(args) => diff::run(global, args).await,

@@ -16,3 +16,4 @@ mod reading;
 mod rendering;
 mod terminal;
 mod watching;
+mod windows;
