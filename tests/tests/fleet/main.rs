@@ -25,3 +25,4 @@ mod rendering;
 mod rollouts;
 mod rotation;
 mod safe_apply;
+mod windows;

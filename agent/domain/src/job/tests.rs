@@ -1,6 +1,6 @@
 //! The states of a job, one after the other.
 
-use millwright_model::time::Span;
+use millwright_model::{report::Step, time::Span};
 
 use super::*;
 

@@ -32,6 +32,7 @@ pub(super) fn blockers(state: &State, name: &GatewayName, now: Timestamp) -> Vec
         found.push(Blocker::new("Paused", name, why).by("an operator").clear(clear));
     }
     found.extend(offline(state, name));
+    found.extend(aside(state, name));
     let newest = state.newest.get(fleet);
     let Some((id, rollout)) = newest.and_then(|id| Some((id, state.rollouts.get(id)?))) else {
         let message = format!("fleet {fleet} has no rollout yet: is its repository resolved?");
@@ -193,10 +194,8 @@ fn at_work(state: &State, name: &GatewayName, member: &RolloutMember) -> Blocker
         let message = "has its files to take, but its agent is away";
         return Blocker::new("Offline", subject, message).by("the site").since(since);
     }
-    if let Some(waiting) = put_aside(state, name) {
-        let message = format!("has its files to take, and its agent waits: {}", waiting.message);
-        let blocker = Blocker::new("Window", subject, message).by("the clock");
-        return blocker.since(waiting.since).next(waiting.until);
+    if let Some(blocker) = aside(state, name) {
+        return blocker;
     }
     let open = facts.sessions.as_deref().unwrap_or_default();
     let designers: Vec<&OpenSession> =
@@ -216,6 +215,14 @@ fn at_work(state: &State, name: &GatewayName, member: &RolloutMember) -> Blocker
         }
     };
     Blocker::new("Running", subject, message).by("the agent").since(member.since)
+}
+
+/// What its agent has put aside, whoever began it.
+fn aside(state: &State, name: &GatewayName) -> Option<Blocker> {
+    let waiting = put_aside(state, name)?;
+    let message = format!("has its files to take, and its agent waits: {}", waiting.message);
+    let blocker = Blocker::new("Window", name, message).by("the clock");
+    Some(blocker.since(waiting.since).next(waiting.until))
 }
 
 fn failed(state: &State, name: &GatewayName, message: &str) -> Blocker {

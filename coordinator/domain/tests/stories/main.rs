@@ -4,6 +4,7 @@ mod audit;
 mod identity;
 mod retry;
 mod secret;
+mod windows;
 
 use millwright_coordinator_domain::{
     State,
