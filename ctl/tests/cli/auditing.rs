@@ -104,6 +104,21 @@ async fn exported_files_need_no_cluster() {
     let both = fake.run(&["audit", "--verify", "--file", &three, &one]).await;
     let head = entries[3].hash;
     assert_eq!(both.out, format!("verified 4 entries, 1..4, head {head}\n"), "{}", both.all());
+    // The files of another coordinator turned over elsewhere.
+    write("other-1.jsonl", Head::genesis("c0ffee"), &entries[..3]);
+    let other = place("other-1.jsonl");
+    let all = fake.run(&["audit", "--verify", "--file", &other, &three, &one]).await;
+    assert_eq!(all.out, both.out, "{}", all.all());
+    let mut again = middle;
+    let third = again.seal(Entry { why: "another life".to_owned(), ..entries[2].clone() });
+    write("other-1.jsonl", Head::genesis("c0ffee"), &[&entries[..2], &[third]].concat());
+    let all = fake.run(&["audit", "--verify", "--file", &other, &three, &one]).await;
+    assert!(all.err.contains("entry 3 is of another chain"), "{}", all.all());
+    let gap = fake.run(&["audit", "--verify", "--file", &three, &place("audit-0.jsonl")]).await;
+    assert_eq!(gap.code, 1, "{}", gap.all());
+    write("audit-0.jsonl", Head::genesis("c0ffee"), &entries[..1]);
+    let gap = fake.run(&["audit", "--verify", "--file", &three, &place("audit-0.jsonl")]).await;
+    assert!(gap.err.contains("entry 2 is missing"), "{}", gap.all());
     let last = fake.run(&["audit", "--verify", "--file", &three]).await;
     assert_eq!(last.out, format!("verified 2 entries, 3..4, head {head}\n"), "{}", last.all());
     let eve = fake.run(&["audit", "--actor", "eve", "--file", &one, &three]).await;

@@ -1,9 +1,9 @@
 //! Whether the audit is what was written: the chain is computed here, not where it is kept.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use millwright_model::{
-    audit::{Broken, Entry, Filter, Head, verify},
+    audit::{Broken, Entry, Filter, Head, Part, Why, verify},
     digest::Digest,
 };
 use millwright_proto::control::AuditInfo;
@@ -29,7 +29,7 @@ pub(super) async fn cluster(global: &Global, noted: Option<&str>) -> Result<()> 
     warn_of_dropped(info.dropped);
     let end = follow(&cluster, base, &entries).and_then(|end| end.reaches(&head).map(|()| end));
     let end = end.map_err(|broken| does_not_hold(&broken))?;
-    passes(noted, base, &entries)?;
+    passes(noted, std::iter::once(&base.hash).chain(entries.iter().map(|entry| &entry.hash)))?;
     client.note_index(info.index);
     let data = json!({
         "verified": entries.len(), "first": base.index + 1, "last": end.index,
@@ -38,27 +38,42 @@ pub(super) async fn cluster(global: &Global, noted: Option<&str>) -> Result<()> 
     say(global, &data, Some(info.index), base, entries.len(), end)
 }
 
-/// Exported files, each alone and one after the other.
+/// Exported files, each alone and one after the other. Files of several coordinators may overlap, and
+/// then say the same.
 pub(super) fn files(global: &Global, files: &[PathBuf], noted: Option<&str>) -> Result<()> {
     let parts = parts(files)?;
-    let mut before: Option<Head> = None;
-    let mut entries = Vec::new();
+    let base = parts.first().map(|(_, part)| part.header.head()).unwrap_or_default();
+    let mut known = BTreeMap::from([(base.index, base.hash)]);
     for (path, part) in &parts {
-        let end = part.verify(before).map_err(|broken| {
+        fits(&mut known, part).map_err(|broken| {
             let error = does_not_hold(&broken);
             Error { message: format!("{}: {}", path.display(), error.message), ..error }
         })?;
-        before = Some(end);
-        entries.extend(part.entries.iter().cloned());
     }
-    let base = parts.first().map(|(_, part)| part.header.head()).unwrap_or_default();
-    let end = before.unwrap_or(base);
-    passes(noted, base, &entries)?;
+    let end = known.last_key_value().map(|(index, hash)| Head { index: *index, hash: *hash });
+    let end = end.unwrap_or(base);
+    passes(noted, known.values())?;
+    let count = known.len() - 1;
     let data = json!({
-        "verified": entries.len(), "first": base.index + 1, "last": end.index, "head": end.hash,
+        "verified": count, "first": base.index + 1, "last": end.index, "head": end.hash,
         "files": parts.len(),
     });
-    say(global, &data, None, base, entries.len(), end)
+    say(global, &data, None, base, count, end)
+}
+
+/// Follows a file from where it says that it goes on, and holds it against what is known already.
+fn fits(known: &mut BTreeMap<u64, Digest>, part: &Part) -> std::result::Result<(), Broken> {
+    let from = part.header.head();
+    let last = known.last_key_value().map_or(0, |(index, _)| *index);
+    let before = known.get(&from.index).copied().or_else(|| known.get(&last).copied());
+    let before = before.map(|hash| Head { index: from.index.min(last), hash });
+    part.verify(before)?;
+    for entry in &part.entries {
+        if *known.entry(entry.index).or_insert(entry.hash) != entry.hash {
+            return Err(Broken { index: entry.index, why: Why::Head });
+        }
+    }
+    Ok(())
 }
 
 fn say(
@@ -103,14 +118,13 @@ fn does_not_hold(broken: &Broken) -> Error {
 }
 
 /// A hash that was noted earlier is the hash of one of the entries.
-fn passes(noted: Option<&str>, base: Head, entries: &[Entry]) -> Result<()> {
+fn passes<'a>(noted: Option<&str>, mut hashes: impl Iterator<Item = &'a Digest>) -> Result<()> {
     let Some(noted) = noted.map(str::to_lowercase) else { return Ok(()) };
     if noted.len() < HASH_CHARS_MIN {
         let message = format!("give at least {HASH_CHARS_MIN} characters of the hash");
         return Err(Error::new(Kind::Usage, message));
     }
-    let known = |hash: &Digest| hash.to_string().starts_with(&noted);
-    if known(&base.hash) || entries.iter().any(|entry| known(&entry.hash)) {
+    if hashes.any(|hash| hash.to_string().starts_with(&noted)) {
         return Ok(());
     }
     let message = format!("the audit does not hold: no entry has the hash {noted}");

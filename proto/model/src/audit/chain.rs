@@ -121,7 +121,7 @@ pub enum Why {
         known: u64,
     },
     /// All hashes fit, but it is another chain.
-    #[error("ends another chain: its hash is not the one that is known")]
+    #[error("is of another chain: its hash is not the one that is known")]
     Head,
     /// The chain does not begin with this cluster.
     #[error("is the first of another cluster's chain")]
