@@ -24,7 +24,7 @@ use std::{
 };
 
 use millwright_model::{
-    digest::{Digest, GitId},
+    digest::{Digest, DigestMap, GitId},
     id::Name,
     manifest::Manifest,
     resource::RefSpec,
@@ -74,9 +74,9 @@ pub enum ContentFailed {
 
 #[derive(Debug, Default)]
 struct Manifests {
-    by_spec: BTreeMap<Digest, Arc<Manifest>>,
+    by_spec: DigestMap<Arc<Manifest>>,
     /// With the number of specs that give it.
-    by_digest: BTreeMap<Digest, (Arc<Manifest>, usize)>,
+    by_digest: DigestMap<(Arc<Manifest>, usize)>,
     /// With what was made: not the files, which are made again.
     order: VecDeque<(Digest, Arc<Set>)>,
 }
@@ -85,8 +85,8 @@ impl Manifests {
     /// Keeps a manifest of a new spec; gives what made files are forgotten with the oldest one.
     fn keep(&mut self, spec: Digest, made: Arc<Set>, manifest: &Arc<Manifest>) -> Option<Arc<Set>> {
         self.by_spec.insert(spec, Arc::clone(manifest));
-        let known = self.by_digest.entry(manifest.digest());
-        known.or_insert_with(|| (Arc::clone(manifest), 0)).1 += 1;
+        let known = || (Arc::clone(manifest), 0);
+        self.by_digest.get_or_insert_with(manifest.digest(), known).1 += 1;
         self.order.push_back((spec, made));
         if self.order.len() <= MANIFESTS_MAX {
             return None;

@@ -13,7 +13,7 @@ pub async fn of(
     shared: &Shared,
     state: &State,
     gateway: &GatewayName,
-    spec: &RenderSpec,
+    spec: &Arc<RenderSpec>,
     shall: &Manifest,
 ) -> String {
     let had = match change::had(shared, state, gateway).await {

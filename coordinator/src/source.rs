@@ -17,7 +17,7 @@ use crate::{
 pub async fn ensure(
     shared: &Shared,
     state: &State,
-    spec: &RenderSpec,
+    spec: &Arc<RenderSpec>,
 ) -> Result<Arc<Manifest>, Status> {
     let repository = state.repositories().get(&spec.repository).ok_or_else(|| {
         Status::not_found(format!("repository {} does not exist any more", spec.repository))
@@ -28,7 +28,7 @@ pub async fn ensure(
     }
     let got = objects::obtain(shared, state, &spec.repository, url, spec.commit).await;
     got.map_err(|error| failed(&error))?;
-    shared.content.render(url, Arc::new(spec.clone())).await.map_err(|error| failed(&error))
+    shared.content.render(url, Arc::clone(spec)).await.map_err(|error| failed(&error))
 }
 
 /// How a commit stands to one that is held.

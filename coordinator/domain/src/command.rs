@@ -1,6 +1,8 @@
 //! What goes into the log and what comes out. Time, ids and randomness travel in the command; a
 //! refusal is a value.
 
+use std::sync::Arc;
+
 use millwright_model::{
     digest::{Digest, GitId},
     facts::GatewayFacts,
@@ -310,7 +312,7 @@ pub enum GatewayAction {
         /// What was rendered.
         manifest: Digest,
         /// How.
-        render: Box<RenderSpec>,
+        render: Arc<RenderSpec>,
         /// Managed roots of the manifest.
         roots: Vec<ManagedPath>,
     },

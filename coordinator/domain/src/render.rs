@@ -1,11 +1,15 @@
 //! From the state to the spec that decides a gateway's files. The rules themselves are in
 //! `millwright-render`, which `millctl` uses too.
 
+use std::sync::Arc;
+
 use millwright_model::{
     digest::{Digest, GitId},
     id::{GatewayName, Member},
     resource::{Fleet, Gateway, SyncProfile},
+    template,
 };
+pub use millwright_render::spec::ParsedProfile;
 use millwright_render::spec::{Inputs, included, render_spec};
 pub use millwright_render::{
     render::{RenderError, Rendered, Warning},
@@ -16,7 +20,7 @@ use crate::{
     State,
     rollout::owner,
     state::agent_key,
-    state::{AttemptResult, DesiredOrigin, Release},
+    state::{AttemptResult, DesiredOrigin},
 };
 
 /// Why nobody can say which files a gateway would get.
@@ -46,7 +50,7 @@ pub enum NoSpec {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prospect {
     /// The spec, by the resources as they are now.
-    pub spec: RenderSpec,
+    pub spec: Arc<RenderSpec>,
     /// The ref as followed.
     pub reference: String,
 }
@@ -56,7 +60,7 @@ pub struct Prospect {
 pub struct Running {
     /// How its files may have been made, the likeliest first: only the newest spec is kept, so that
     /// the digest decides.
-    pub candidates: Vec<RenderSpec>,
+    pub candidates: Vec<Arc<RenderSpec>>,
     /// What was read back.
     pub manifest: Option<Digest>,
     /// The ref as followed then.
@@ -76,12 +80,13 @@ pub fn prospect(
     let fleet = owner(state, stored).and_then(|name| state.fleets.get(name));
     let fleet = &fleet.ok_or_else(|| NoSpec::NoFleet(named()))?.resource;
     let profile = state.profile_of(stored).ok_or_else(|| NoSpec::NoProfile(named()))?;
+    let profile = parsed(state, profile)?;
     let known = state.releases.get(&fleet.spec.repository);
     let known = known.filter(|release| !release.reference.is_empty());
     let followed = known.map(|release| (release.commit, release.reference.as_str()));
     let (commit, reference) = other.or(followed).ok_or_else(|| NoSpec::NoRelease(named()))?;
-    let spec = fill(state, fleet, stored, profile, commit, reference)?;
-    Ok(Prospect { spec, reference: reference.to_owned() })
+    let spec = spec_of(state, fleet, stored, &profile, &template::Release::new(reference, commit))?;
+    Ok(Prospect { spec: Arc::new(spec), reference: reference.to_owned() })
 }
 
 /// The repository that a gateway follows.
@@ -118,7 +123,10 @@ pub fn running(state: &State, gateway: &GatewayName) -> Result<Option<Running>, 
             .and_then(|earlier| earlier.commit)
             .ok_or_else(|| NoSpec::Snapshot(gateway.clone(), id.clone()))?;
     }
-    let mut candidates = vec![RenderSpec { commit, ..desired.render.clone() }];
+    let mut candidates = vec![match commit == desired.render.commit {
+        true => Arc::clone(&desired.render),
+        false => Arc::new(RenderSpec { commit, ..RenderSpec::clone(&desired.render) }),
+    }];
     let reference = match applied.reference.as_str() {
         "" => &desired.reference,
         then => then,
@@ -130,7 +138,7 @@ pub fn running(state: &State, gateway: &GatewayName) -> Result<Option<Running>, 
 }
 
 /// What a gateway is told and may yet have: `None` once it has said that it stays with what it had.
-pub fn told<'s>(state: &'s State, gateway: &GatewayName) -> Option<&'s RenderSpec> {
+pub fn told<'s>(state: &'s State, gateway: &GatewayName) -> Option<&'s Arc<RenderSpec>> {
     let desired = state.desired.get(gateway)?;
     let last = state.status.get(gateway).and_then(|status| status.history.back());
     let refused = last.is_some_and(|last| {
@@ -140,15 +148,32 @@ pub fn told<'s>(state: &'s State, gateway: &GatewayName) -> Option<&'s RenderSpe
     (!refused).then_some(&desired.render)
 }
 
+/// A profile with those that it includes, read once for all gateways that have it.
+pub fn parsed<'s>(
+    state: &'s State,
+    profile: &'s SyncProfile,
+) -> Result<ParsedProfile<'s>, RenderError> {
+    let find = |name: &_| state.profiles.get(name).map(|stored| &stored.resource);
+    Ok(ParsedProfile::new(profile, &included(profile, find)?))
+}
+
 /// The spec of a gateway that follows a fleet at a release.
 pub fn spec_of(
     state: &State,
     fleet: &Fleet,
     gateway: &Gateway,
-    profile: &SyncProfile,
-    release: &Release,
+    profile: &ParsedProfile<'_>,
+    release: &template::Release,
 ) -> Result<RenderSpec, RenderError> {
-    fill(state, fleet, gateway, profile, release.commit, &release.reference)
+    let inputs = Inputs {
+        gateway,
+        profile,
+        fleet_vars: &fleet.spec.vars,
+        repository: &fleet.spec.repository,
+        release,
+        member: written(state, &gateway.metadata.name),
+    };
+    Ok(render_spec(&inputs)?)
 }
 
 /// The node whose files are written. One set of files for both nodes of a pair: the backup takes the
@@ -159,26 +184,4 @@ fn written(state: &State, gateway: &GatewayName) -> Member {
         true => Member::Master,
         false => Member::Single,
     }
-}
-
-fn fill(
-    state: &State,
-    fleet: &Fleet,
-    gateway: &Gateway,
-    profile: &SyncProfile,
-    commit: GitId,
-    reference: &str,
-) -> Result<RenderSpec, RenderError> {
-    let inputs = Inputs {
-        gateway,
-        profile,
-        fleet_vars: &fleet.spec.vars,
-        repository: &fleet.spec.repository,
-        commit,
-        reference,
-        member: written(state, &gateway.metadata.name),
-    };
-    let find = |name: &_| state.profiles.get(name).map(|stored| &stored.resource);
-    let others = included(profile, find)?;
-    Ok(render_spec(&inputs, &others)?)
 }

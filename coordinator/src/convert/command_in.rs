@@ -193,7 +193,7 @@ fn act_in(act: log::ActOnGateway) -> Result<Body, InvalidBytes> {
         },
         "rollback" => GatewayAction::RollbackToCommit {
             manifest: Digest::from_slice(&manifest).map_err(bad)?,
-            render: Box::new(serde_json::from_slice(&render_json).map_err(bad)?),
+            render: serde_json::from_slice(&render_json).map_err(bad)?,
             roots: rollout::roots_in(&roots)?,
         },
         other => return Err(bad(format!("unknown action {other:?}"))),

@@ -111,7 +111,7 @@ pub async fn members(
             question,
             gateway: gateway.clone(),
             manifest: manifest.digest(),
-            render: spec.clone(),
+            render: Arc::clone(spec),
             stage: member.stage,
             order: member.order,
             depends_on: member.depends_on.clone(),

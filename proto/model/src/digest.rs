@@ -1,6 +1,10 @@
 //! Digests: BLAKE3 of content, git object ids. Nothing here reads files.
 
-use std::{fmt, str::FromStr};
+mod map;
+
+use std::{cmp::Ordering, fmt, str::FromStr};
+
+pub use self::map::DigestMap;
 
 /// Text or bytes that are no digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -8,8 +12,22 @@ use std::{fmt, str::FromStr};
 pub struct InvalidDigest(String);
 
 /// BLAKE3 of some content.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Digest(pub [u8; 32]);
+
+impl Ord for Digest {
+    /// In the order of the bytes. Almost always the first eight decide, and no function is called.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let first = |digest: &Self| digest.0.first_chunk().map(|first| u64::from_be_bytes(*first));
+        first(self).cmp(&first(other)).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for Digest {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Digest {
     /// The digest of these bytes.
@@ -29,9 +47,19 @@ impl Digest {
     }
 }
 
+/// Writes bytes as hexadecimal digits, without a text in between.
+fn hexadecimal<const BYTES: usize, const DIGITS: usize>(
+    bytes: &[u8; BYTES],
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let mut digits = [0; DIGITS];
+    hex::encode_to_slice(bytes, &mut digits).map_err(|_| fmt::Error)?;
+    f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        hexadecimal::<32, 64>(&self.0, f)
     }
 }
 
@@ -69,7 +97,7 @@ impl GitId {
 
 impl fmt::Display for GitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        hexadecimal::<20, 40>(&self.0, f)
     }
 }
 

@@ -18,11 +18,13 @@ pub struct Patterns {
 
 impl Patterns {
     /// Reads the patterns; none match nothing.
-    pub fn compile(patterns: &[String]) -> Result<Self, InvalidPattern> {
+    pub fn compile(patterns: &[impl AsRef<str>]) -> Result<Self, InvalidPattern> {
         let mut builder = GlobSetBuilder::new();
-        for pattern in patterns {
-            let invalid =
-                |e: globset::Error| InvalidPattern { pattern: pattern.clone(), why: e.to_string() };
+        for pattern in patterns.iter().map(AsRef::as_ref) {
+            let invalid = |e: globset::Error| InvalidPattern {
+                pattern: pattern.to_owned(),
+                why: e.to_string(),
+            };
             builder
                 .add(GlobBuilder::new(pattern).literal_separator(true).build().map_err(invalid)?);
         }

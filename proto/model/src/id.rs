@@ -1,6 +1,6 @@
 //! Names and ids, valid once constructed.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::digest::text_serde;
 
@@ -45,19 +45,24 @@ macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $what:literal, $pattern:literal, $extra:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The text, shared with whoever holds it.
+            pub fn shared(&self) -> Arc<str> {
+                Arc::clone(&self.0)
+            }
         }
         impl FromStr for $name {
             type Err = InvalidName;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 check($what, text, $extra)?;
-                Ok(Self(text.to_owned()))
+                Ok(Self(text.into()))
             }
         }
         impl fmt::Display for $name {

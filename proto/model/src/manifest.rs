@@ -80,14 +80,27 @@ impl Manifest {
     pub fn from_tree(mut roots: Vec<ManagedPath>, tree: Arc<Dir>) -> Self {
         roots.sort();
         roots.dedup();
-        let mut hasher = blake3::Hasher::new();
+        Self::under(roots.into(), tree)
+    }
+
+    /// Other files under the same roots.
+    #[must_use]
+    pub fn with_tree(&self, tree: Arc<Dir>) -> Self {
+        Self::under(Arc::clone(&self.roots), tree)
+    }
+
+    fn under(roots: Arc<[ManagedPath]>, tree: Arc<Dir>) -> Self {
+        let mut covered = Vec::with_capacity(256);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_be_bytes();
-        hasher.update(MAGIC).update(&count(roots.len()));
-        for root in &roots {
-            hasher.update(&count(root.as_str().len())).update(root.as_str().as_bytes());
+        covered.extend_from_slice(MAGIC);
+        covered.extend(count(roots.len()));
+        for root in roots.iter() {
+            covered.extend(count(root.as_str().len()));
+            covered.extend_from_slice(root.as_str().as_bytes());
         }
-        hasher.update(tree.digest().as_bytes());
-        Self { roots: roots.into(), tree, digest: Digest(*hasher.finalize().as_bytes()) }
+        covered.extend_from_slice(tree.digest().as_bytes());
+        let digest = Digest::of(&covered);
+        Self { roots, tree, digest }
     }
 
     /// Managed roots, sorted.

@@ -18,7 +18,7 @@ mod function;
 mod parse;
 mod tree;
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +68,7 @@ impl fmt::Display for Position {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vars {
-    fields: BTreeMap<Cow<'static, str>, String>,
+    fields: BTreeMap<Cow<'static, str>, Arc<str>>,
     labels: BTreeMap<String, String>,
     values: BTreeMap<String, String>,
 }
@@ -76,33 +76,59 @@ pub struct Vars {
 impl Vars {
     /// The values of one gateway; `vars` are already merged. Release and member are empty.
     pub fn new(
-        gateway: &str,
-        site: &str,
+        gateway: impl Into<Arc<str>>,
+        site: impl Into<Arc<str>>,
         labels: &BTreeMap<String, String>,
         vars: BTreeMap<String, String>,
     ) -> Self {
-        let empty = ["Ref", "Commit", "ShortCommit"].map(|name| (name.into(), String::new()));
-        let mut fields = BTreeMap::from(empty);
-        fields.insert("GatewayName".into(), gateway.to_owned());
-        fields.insert("Site".into(), site.to_owned());
-        fields.insert("Member".into(), Member::Single.to_string());
-        Self { fields, labels: labels.clone(), values: vars }
+        let mut fields = BTreeMap::new();
+        fields.insert("GatewayName".into(), gateway.into());
+        fields.insert("Site".into(), site.into());
+        let vars = Self { fields, labels: labels.clone(), values: vars };
+        vars.release(&Release::default()).member(Member::Single)
     }
 
     /// With the release that is rendered.
     #[must_use]
-    pub fn release(mut self, reference: &str, commit: GitId) -> Self {
-        self.fields.insert("Ref".into(), reference.to_owned());
-        self.fields.insert("Commit".into(), commit.to_string());
-        self.fields.insert("ShortCommit".into(), commit.short());
+    pub fn release(mut self, release: &Release) -> Self {
+        let Release { id: _, reference, commit, short } = release;
+        self.fields.insert("Ref".into(), Arc::clone(reference));
+        self.fields.insert("Commit".into(), Arc::clone(commit));
+        self.fields.insert("ShortCommit".into(), Arc::clone(short));
         self
     }
 
     /// With the node of a redundant pair.
     #[must_use]
     pub fn member(mut self, member: Member) -> Self {
-        self.fields.insert("Member".into(), member.to_string());
+        self.fields.insert("Member".into(), member.as_str().into());
         self
+    }
+}
+
+/// What templates may say of a release: written once for all gateways that get it.
+#[derive(Debug, Clone, Default)]
+pub struct Release {
+    id: GitId,
+    reference: Arc<str>,
+    commit: Arc<str>,
+    short: Arc<str>,
+}
+
+impl Release {
+    /// A ref as followed, and what it means.
+    pub fn new(reference: &str, commit: GitId) -> Self {
+        Self {
+            id: commit,
+            reference: reference.into(),
+            commit: commit.to_string().into(),
+            short: commit.short().into(),
+        }
+    }
+
+    /// Its commit.
+    pub fn id(&self) -> GitId {
+        self.id
     }
 }
 
@@ -126,10 +152,42 @@ impl TemplateError {
 
 /// Text with its templates expanded. Text without `{{` is handed back as it is.
 pub fn expand<'t>(text: &'t str, vars: &Vars) -> Result<Cow<'t, str>, TemplateError> {
-    if !text.contains("{{") {
-        return Ok(Cow::Borrowed(text));
+    Text::read(text).expand(vars)
+}
+
+/// A text that may be a template, read once to be expanded many times.
+#[derive(Debug, Clone)]
+pub enum Text<'t> {
+    /// No template: it means itself.
+    Plain(&'t str),
+    /// A template.
+    Template(Template<'t>),
+    /// Nothing that can be expanded, which matters only when somebody tries.
+    Fault(TemplateError),
+}
+
+impl<'t> Text<'t> {
+    /// Reads a text.
+    pub fn read(text: &'t str) -> Self {
+        if !text.contains("{{") {
+            return Text::Plain(text);
+        }
+        Template::parse(text).map_or_else(Text::Fault, Text::Template)
     }
-    Template::parse(text)?.render(vars).map(Cow::Owned)
+
+    /// Whether it is the same for everybody.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Text::Plain(_))
+    }
+
+    /// The text with its templates expanded.
+    pub fn expand(&self, vars: &Vars) -> Result<Cow<'t, str>, TemplateError> {
+        match self {
+            Text::Plain(text) => Ok(Cow::Borrowed(text)),
+            Text::Template(template) => template.render(vars).map(Cow::Owned),
+            Text::Fault(error) => Err(error.clone()),
+        }
+    }
 }
 
 /// Content of a file with its templates expanded. Binary content is refused, whether or not it has

@@ -4,15 +4,18 @@
 //! Rules arrive filled ([`Rule`]: no templates left) and are compiled once ([`Rules`]) for all files
 //! and, by their text, for all gateways that share them.
 
+mod fill;
+
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use millwright_model::{
     glob::{InvalidPattern, Patterns},
-    resource::{Create, NormalizeRule},
-    template::{TemplateError, Vars, expand},
+    resource::Create,
+    template::TemplateError,
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::fill::ParsedRule;
 use crate::{
     jq::{JqFault, Program},
     json_edit::{
@@ -23,11 +26,11 @@ use crate::{
 /// A rule with its templates filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// Pattern of destination paths.
-    pub files: String,
-    /// Paths and values, each value as JSON text.
+    /// Pattern of destination paths; shared by the gateways for which it is the same.
+    pub files: Arc<str>,
+    /// Paths, shared likewise, and values, each as JSON text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub set: Vec<(String, String)>,
+    pub set: Vec<(Arc<str>, String)>,
     /// The expression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jq: Option<String>,
@@ -92,59 +95,6 @@ impl From<JsonFault> for NormalizeFault {
     }
 }
 
-/// Fills the templates of a rule for one gateway.
-pub fn fill(rule: &NormalizeRule, vars: &Vars) -> Result<Rule, RuleFault> {
-    let text_at = |text: &str, field: &dyn Fn() -> String| {
-        let fault = |error| RuleFault::Template { field: field(), error };
-        expand(text, vars).map(Cow::into_owned).map_err(fault)
-    };
-    let text = |field: &str, text: &str| text_at(text, &|| field.to_owned());
-    let mut set = Vec::with_capacity(rule.set.len());
-    for (path, value) in &rule.set {
-        let field = || format!("set {path}");
-        let path = text_at(path, &field)?;
-        let value = filled(&Json::from(value), rule.as_json, &path, &|t| text_at(t, &field))?;
-        set.push((path, value.compact()));
-    }
-    Ok(Rule {
-        files: text("files", &rule.files)?,
-        set,
-        jq: rule.jq.as_deref().map(|code| text("jq", code)).transpose()?,
-        delete: rule.delete.iter().map(|path| text("delete", path)).collect::<Result<_, _>>()?,
-        create: rule.create,
-    })
-}
-
-/// A value with the templates in its texts filled in, read as JSON if asked.
-fn filled(
-    value: &Json,
-    as_json: bool,
-    path: &str,
-    text: &impl Fn(&str) -> Result<String, RuleFault>,
-) -> Result<Json, RuleFault> {
-    Ok(match value {
-        Json::Null | Json::Bool(_) | Json::Number(_) => value.clone(),
-        Json::String(template) => {
-            let made = text(template)?;
-            if !as_json {
-                return Ok(Json::String(made));
-            }
-            let read = Document::parse(&made).and_then(|one| one.value(one.root()));
-            read.map_err(|error| RuleFault::Value { path: path.to_owned(), error })?
-        }
-        Json::Array(items) => {
-            let items = items.iter().map(|item| filled(item, as_json, path, text));
-            Json::Array(items.collect::<Result<_, _>>()?)
-        }
-        Json::Object(members) => {
-            let member = |(key, value): &(String, Json)| {
-                Ok((key.clone(), filled(value, as_json, path, text)?))
-            };
-            Json::Object(members.iter().map(member).collect::<Result<_, RuleFault>>()?)
-        }
-    })
-}
-
 /// A rule ready for use.
 #[derive(Debug)]
 struct Compiled {
@@ -179,15 +129,15 @@ impl Programs {
     }
 
     /// A pattern; compiling one costs more than all else that a gateway without new files does.
-    fn pattern(&mut self, text: &String) -> Result<Arc<Patterns>, InvalidPattern> {
+    fn pattern(&mut self, text: &str) -> Result<Arc<Patterns>, InvalidPattern> {
         if let Some(pattern) = self.patterns.get(text) {
             return Ok(Arc::clone(pattern));
         }
-        let pattern = Arc::new(Patterns::compile(std::slice::from_ref(text))?);
+        let pattern = Arc::new(Patterns::compile(&[text])?);
         if self.patterns.len() >= PROGRAMS_MAX {
             self.patterns.clear();
         }
-        self.patterns.insert(text.clone(), Arc::clone(&pattern));
+        self.patterns.insert(text.to_owned(), Arc::clone(&pattern));
         Ok(pattern)
     }
 }
@@ -203,7 +153,10 @@ pub type AtRule<E> = (usize, E);
 
 impl Rules {
     /// Compiles; a fault comes with the index of its rule.
-    pub fn compile(rules: &[Rule], programs: &mut Programs) -> Result<Self, AtRule<RuleFault>> {
+    pub fn compile(
+        rules: &[Arc<Rule>],
+        programs: &mut Programs,
+    ) -> Result<Self, AtRule<RuleFault>> {
         let compiled = rules.iter().enumerate();
         let compiled = compiled.map(|(at, rule)| one(rule, programs).map_err(|fault| (at, fault)));
         Ok(Self { rules: compiled.collect::<Result<_, _>>()? })

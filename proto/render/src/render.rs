@@ -313,18 +313,10 @@ impl Engine {
         layer.files.get(path).map(|placed| source.read(placed.id)).transpose()
     }
 
-    fn known_layer(&mut self, key: Digest) -> Option<Arc<Layer>> {
-        let at = self.layers.iter().position(|layer| layer.key == key)?;
-        // The most recent one is last.
-        let found = self.layers.remove(at);
-        self.layers.push(Arc::clone(&found));
-        Some(found)
-    }
-
     fn layer(&mut self, spec: &RenderSpec, source: &dyn Source) -> Result<Arc<Layer>, RenderError> {
         let key = at_commit(mappings_key(spec), spec.commit);
-        if let Some(known) = self.known_layer(key) {
-            return Ok(known);
+        if let Some(known) = known_layer(&mut self.layers, key) {
+            return Ok(Arc::clone(known));
         }
         let layer = Arc::new(Layer::build(key, spec, source)?);
         if self.layers.len() >= LAYERS_MAX {
@@ -333,6 +325,13 @@ impl Engine {
         self.layers.push(Arc::clone(&layer));
         Ok(layer)
     }
+}
+
+/// A layer that is kept. The one that was used last stands last.
+fn known_layer(layers: &mut [Arc<Layer>], key: Digest) -> Option<&Arc<Layer>> {
+    let at = layers.iter().rposition(|layer| layer.key == key)?;
+    layers[at..].rotate_left(1);
+    layers.last()
 }
 
 /// Covers what decides a layer, but for the commit.

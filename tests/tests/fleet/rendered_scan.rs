@@ -126,8 +126,8 @@ fn candidates(folder: &Folder, mapping: &RenderMapping) -> anyhow::Result<Vec<St
 
 fn spec(mapping: RenderMapping, files: &[String]) -> anyhow::Result<RenderSpec> {
     let rule = |path: &String| Rule {
-        files: path.clone(),
-        set: vec![(".millwright".to_owned(), "\"seventy\"".to_owned())],
+        files: path.as_str().into(),
+        set: vec![(".millwright".into(), "\"seventy\"".to_owned())],
         jq: None,
         delete: Vec::new(),
         create: Create::Yes,
@@ -136,10 +136,10 @@ fn spec(mapping: RenderMapping, files: &[String]) -> anyhow::Result<RenderSpec> 
         repository: "plant".parse()?,
         commit: GitId([7; 20]),
         profile: "area".parse()?,
-        mappings: vec![mapping],
-        exclude_patterns: Vec::new(),
-        allow: Vec::new(),
-        normalize: files.iter().map(rule).collect(),
+        mappings: vec![Arc::new(mapping)],
+        exclude_patterns: Arc::default(),
+        allow: Arc::default(),
+        normalize: files.iter().map(rule).map(Arc::new).collect(),
         signatures: Signatures::default(),
         limits: Limits::default(),
         max_delete: MaxDelete::default(),

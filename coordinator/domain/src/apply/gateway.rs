@@ -54,7 +54,7 @@ impl State {
                 self.wish(gateway, DesiredOrigin::Commit, trigger, |desired| {
                     desired.manifest = manifest;
                     desired.reference = format!("commit {}", render.commit);
-                    desired.render = *render;
+                    desired.render = render;
                     desired.roots = roots;
                 })?
             }

@@ -115,7 +115,7 @@ impl State {
         ours.then(|| {
             Arc::new(Good {
                 manifest: desired.manifest,
-                render: desired.render.clone(),
+                render: Arc::clone(&desired.render),
                 roots: desired.roots.clone(),
                 reference: desired.reference.clone(),
             })

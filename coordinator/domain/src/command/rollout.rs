@@ -1,5 +1,7 @@
 //! What commands say about rollouts: frozen plans, decided steps, and what people ask.
 
+use std::sync::Arc;
+
 use millwright_model::{
     digest::{Digest, GitId},
     gate::{Gate, GateAnswer},
@@ -66,7 +68,7 @@ pub struct PlanMember {
     /// What it shall have.
     pub manifest: Digest,
     /// How that is made.
-    pub render: RenderSpec,
+    pub render: Arc<RenderSpec>,
     /// Index of its stage.
     pub stage: u32,
     /// Its place in the order.

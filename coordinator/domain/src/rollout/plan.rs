@@ -7,6 +7,7 @@ use millwright_model::{
     digest::{Digest, GitId},
     id::{GatewayName, Name},
     resource::{Fleet, RolloutPolicy, Trigger},
+    template,
 };
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     State,
     command::PlanStage,
-    render::{RenderSpec, spec_of},
+    render::{RenderSpec, parsed, spec_of},
     state::{Hold, Release},
 };
 
@@ -32,7 +33,7 @@ pub struct WantedMember {
     /// What must be done before.
     pub depends_on: Vec<GatewayName>,
     /// How its files are made.
-    pub render: RenderSpec,
+    pub render: Arc<RenderSpec>,
 }
 
 /// A rollout that should run but is not planned yet.
@@ -168,11 +169,21 @@ fn wanted_of(
     }
     let mut places = arrange(state, &spec.stages, &stage_by_name)?;
     let mut members = Vec::with_capacity(gateways.len());
+    let mut profiles = BTreeMap::new();
+    let texts = template::Release::new(&release.reference, release.commit);
     for gateway in gateways {
         let name = &gateway.metadata.name;
         let Some(profile) = state.profile_of(gateway) else { continue };
-        let render = spec_of(state, fleet, gateway, profile, release)
-            .map_err(|error| PlanFault::Render { gateway: name.clone(), why: error.to_string() })?;
+        let profile = profiles
+            .entry(&profile.metadata.name)
+            .or_insert_with(|| parsed(state, profile))
+            .as_ref();
+        let render = profile
+            .map_err(ToString::to_string)
+            .and_then(|profile| {
+                spec_of(state, fleet, gateway, profile, &texts).map_err(|error| error.to_string())
+            })
+            .map_err(|why| PlanFault::Render { gateway: name.clone(), why })?;
         let place = places.remove(name).unwrap_or_default();
         let stage = stage_by_name.get(name).copied().unwrap_or_default();
         members.push(WantedMember {
@@ -180,7 +191,7 @@ fn wanted_of(
             stage,
             order: place.order,
             depends_on: place.depends_on,
-            render,
+            render: Arc::new(render),
         });
     }
     Ok((!members.is_empty()).then(|| PlanRequest {

@@ -31,7 +31,7 @@ pub struct Desired {
     /// Digest of the manifest.
     pub manifest: Digest,
     /// How it is made.
-    pub render: RenderSpec,
+    pub render: Arc<RenderSpec>,
     /// Managed roots.
     pub roots: Vec<ManagedPath>,
     /// Which rollout said so; of a person's own wish, the one before.

@@ -80,7 +80,7 @@ pub struct Good {
     /// Digest of the manifest.
     pub manifest: Digest,
     /// How it is made.
-    pub render: RenderSpec,
+    pub render: Arc<RenderSpec>,
     /// Managed roots.
     pub roots: Vec<ManagedPath>,
     /// The ref as followed.
@@ -95,7 +95,7 @@ pub struct RolloutMember {
     /// Digest of its manifest.
     pub manifest: Digest,
     /// How it is made.
-    pub render: RenderSpec,
+    pub render: Arc<RenderSpec>,
     /// Managed roots.
     pub roots: Vec<ManagedPath>,
     /// Why a person must agree before it goes on; empty when nobody has to.

@@ -1,10 +1,13 @@
 //! What a person asks of one gateway, completed from the state: which commit a short id means, which
 //! member an instruction goes to.
 
+use std::sync::Arc;
+
 use millwright_coordinator_domain::{
     State,
     access::Deed,
     command::{Body, GatewayAction, Instruct},
+    render::RenderSpec,
 };
 use millwright_model::{
     digest::GitId,
@@ -121,8 +124,7 @@ async fn to_commit(
     let desired = state
         .assignment(gateway)
         .ok_or_else(|| invalid(format!("gateway {gateway} has no assignment to roll back")))?;
-    let mut render = desired.render.clone();
-    render.commit = commit;
+    let render = Arc::new(RenderSpec { commit, ..RenderSpec::clone(&desired.render) });
     let manifest = source::ensure(shared, state, &render).await?;
     if !allow_deletions {
         let question = question::of(shared, state, gateway, &render, &manifest).await;
@@ -137,7 +139,7 @@ async fn to_commit(
     Ok(GatewayAction::RollbackToCommit {
         manifest: manifest.digest(),
         roots: manifest.roots().to_vec(),
-        render: Box::new(render),
+        render,
     })
 }
 

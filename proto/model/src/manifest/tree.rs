@@ -2,16 +2,19 @@
 //! that agree on a directory hold the same one, a change makes new directories on its path only, and
 //! a difference is found without looking into what is equal.
 
+mod walk;
+
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
+pub use self::walk::Walk;
 use super::{FileEntry, InvalidManifest};
 use crate::{
     digest::Digest,
-    path::{InvalidPath, ManagedPath, case_key, in_path_order},
+    path::{InvalidPath, ManagedPath, case_key},
 };
 
 /// What a path has.
@@ -54,7 +57,7 @@ impl Eq for Dir {}
 
 impl Default for Dir {
     fn default() -> Self {
-        Self::of(Vec::new())
+        Self::of(Vec::new(), &mut Vec::new())
     }
 }
 
@@ -66,9 +69,8 @@ pub type Difference = (String, Option<FileNode>, Option<FileNode>);
 
 impl Dir {
     /// From entries that are sorted by name, each once, and no empty directories.
-    fn of(mut entries: Vec<(Arc<str>, Entry)>) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        let mut buffer = Vec::with_capacity(entries.len() * 80);
+    fn of(mut entries: Vec<(Arc<str>, Entry)>, buffer: &mut Vec<u8>) -> Self {
+        buffer.clear();
         let (mut files, mut bytes) = (0, 0);
         for (name, entry) in &entries {
             let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
@@ -91,10 +93,9 @@ impl Dir {
                 }
             }
         }
-        hasher.update(&buffer);
         // They stay for long; what was set aside for all that changed below does not.
         entries.shrink_to_fit();
-        Self { entries, digest: Digest(*hasher.finalize().as_bytes()), files, bytes }
+        Self { entries, digest: Digest::of(buffer), files, bytes }
     }
 
     /// From files by path, each once. Fails when one platform or another cannot hold them together.
@@ -147,7 +148,7 @@ impl Dir {
             changes.iter().map(|(path, file)| (path.as_str(), file.as_ref())).collect();
         // By segments, so that what lies below a directory stands together.
         sorted.sort_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
-        apply(self, &sorted, "", &mut HashSet::new())
+        apply(self, &sorted, None, &mut Scratch::default())
     }
 
     /// The files that differ from `base`, which is not looked into where it is equal.
@@ -161,7 +162,7 @@ impl Dir {
 
     /// All files with their paths relative to this directory, in the order of their paths' text.
     pub fn walk(&self) -> Walk<'_> {
-        Walk { open: vec![(0, in_order(self))], path: String::new() }
+        Walk::of(self)
     }
 
     /// Takes the digests of files in this directory out of a set; ends when it is empty.
@@ -182,41 +183,6 @@ impl Dir {
 
 fn join(above: &str, name: &str) -> String {
     if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") }
-}
-
-fn in_order(dir: &Dir) -> std::vec::IntoIter<&(Arc<str>, Entry)> {
-    in_path_order(&dir.entries, |entry| matches!(entry, Entry::Dir(_)))
-}
-
-/// The files of a directory, one by one.
-#[derive(Debug)]
-pub struct Walk<'d> {
-    /// Directories on the way, each with the length of the path above it and what is left of it.
-    open: Vec<(usize, std::vec::IntoIter<&'d (Arc<str>, Entry)>)>,
-    path: String,
-}
-
-impl Iterator for Walk<'_> {
-    type Item = (String, FileNode);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let (above, left) = self.open.last_mut()?;
-            self.path.truncate(*above);
-            let Some((name, entry)) = left.next() else {
-                self.open.pop();
-                continue;
-            };
-            self.path.push_str(name);
-            match entry {
-                Entry::File(file) => return Some((self.path.clone(), *file)),
-                Entry::Dir(below) => {
-                    self.path.push('/');
-                    self.open.push((self.path.len(), in_order(below)));
-                }
-            }
-        }
-    }
 }
 
 fn difference(new: &Dir, old: &Dir, above: &str, out: &mut Vec<Difference>) {
@@ -277,32 +243,61 @@ fn refuse(path: String) -> ManagedPath {
     })
 }
 
+/// What is worth keeping from one directory to the next.
+#[derive(Default)]
+struct Scratch {
+    names: HashSet<Arc<str>>,
+    /// What a digest is made of.
+    bytes: Vec<u8>,
+}
+
+/// A directory on the way, by which what is refused is named.
+#[derive(Clone, Copy)]
+struct Way<'w> {
+    above: Option<&'w Way<'w>>,
+    /// Where it ends in the paths of the changes below it.
+    end: usize,
+    name: &'w str,
+}
+
+/// The path of an entry of a directory.
+fn path_below(above: Option<&Way<'_>>, name: &str) -> String {
+    match above {
+        Some(way) => join(&path_below(way.above, way.name), name),
+        None => name.to_owned(),
+    }
+}
+
 fn apply(
     dir: &Arc<Dir>,
     changes: &[(&str, Option<&FileNode>)],
-    above: &str,
-    names: &mut HashSet<Arc<str>>,
+    above: Option<&Way<'_>>,
+    scratch: &mut Scratch,
 ) -> Result<Arc<Dir>, InvalidManifest> {
     if changes.is_empty() {
         return Ok(Arc::clone(dir));
     }
-    let mut entries: Vec<(Arc<str>, Entry)> = Vec::with_capacity(dir.entries.len() + 1);
+    let begin = above.map_or(0, |way| way.end + 1);
+    let first = |path: &str| path[begin..].split('/').next().unwrap_or_default().len();
+    // Mostly none is added.
+    let mut entries: Vec<(Arc<str>, Entry)> = Vec::with_capacity(dir.entries.len().max(1));
     let mut old = dir.entries.iter().peekable();
     let mut added = false;
     let mut rest = changes;
     while let Some((path, _)) = rest.first() {
-        let name = path.split('/').next().unwrap_or_default();
-        let len = rest.iter().take_while(|(p, _)| p.split('/').next() == Some(name)).count();
+        let name = &path[begin..begin + first(path)];
+        let len = rest.iter().take_while(|(p, _)| p[begin..begin + first(p)] == *name).count();
         let (group, after) = rest.split_at(len);
         rest = after;
         while let Some(entry) = old.next_if(|(known, _)| known.as_ref() < name) {
             entries.push(entry.clone());
         }
         let before = old.next_if(|(known, _)| known.as_ref() == name);
-        let here = join(above, name);
-        if let Some(entry) = one(before.map(|(_, entry)| entry), group, &here, names)? {
+        let here = Way { above, end: begin + name.len(), name };
+        if let Some(entry) = one(before.map(|(_, entry)| entry), group, &here, scratch)? {
             added |= before.is_none();
-            let name = before.map_or_else(|| held(names, name), |(name, _)| Arc::clone(name));
+            let name =
+                before.map_or_else(|| held(&mut scratch.names, name), |(name, _)| Arc::clone(name));
             entries.push((name, entry));
         }
     }
@@ -310,27 +305,24 @@ fn apply(
     if added {
         collision(&entries, above)?;
     }
-    Ok(Arc::new(Dir::of(entries)))
+    Ok(Arc::new(Dir::of(entries, &mut scratch.bytes)))
 }
 
 /// The new state of one name under the changes that begin with it.
 fn one(
     before: Option<&Entry>,
     group: &[(&str, Option<&FileNode>)],
-    here: &str,
-    names: &mut HashSet<Arc<str>>,
+    way: &Way<'_>,
+    scratch: &mut Scratch,
 ) -> Result<Option<Entry>, InvalidManifest> {
-    let mut below = Vec::with_capacity(group.len());
-    let mut itself = None;
-    for (path, file) in group {
-        match path.split_once('/') {
-            Some((_, rest)) => below.push((rest, *file)),
-            None if itself.is_some() => {
-                return Err(InvalidManifest::Duplicate(refuse(here.to_owned())));
-            }
-            None => itself = Some(*file),
-        }
+    let here = || refuse(path_below(way.above, way.name));
+    // A name sorts before everything below it.
+    let (itself, below) =
+        group.split_at(group.iter().take_while(|(path, _)| path.len() == way.end).count());
+    if itself.len() > 1 {
+        return Err(InvalidManifest::Duplicate(here()));
     }
+    let itself = itself.first().map(|(_, file)| *file);
     let kept = match (itself, before) {
         (None, before) => before.cloned(),
         (Some(Some(file)), Some(Entry::File(_)) | None) => Some(Entry::File(*file)),
@@ -339,10 +331,10 @@ fn one(
         (Some(None), _) => None,
         (Some(Some(file)), Some(Entry::Dir(dir))) => {
             // The directory may go by the same changes.
-            let dir = apply(dir, &below, here, names)?;
+            let dir = apply(dir, below, Some(way), scratch)?;
             if let Some((name, _)) = dir.entries.first() {
-                let inner = refuse(join(here, name));
-                return Err(InvalidManifest::FileAsDirectory(refuse(here.to_owned()), inner));
+                let inner = refuse(path_below(Some(way), name));
+                return Err(InvalidManifest::FileAsDirectory(here(), inner));
             }
             return Ok(Some(Entry::File(*file)));
         }
@@ -351,23 +343,26 @@ fn one(
         Some(Entry::Dir(dir)) => dir,
         None => Arc::default(),
         Some(Entry::File(file)) => {
-            if let Some((rest, _)) = below.iter().find(|(_, file)| file.is_some()) {
-                let inner = refuse(join(here, rest));
-                return Err(InvalidManifest::FileAsDirectory(refuse(here.to_owned()), inner));
+            if let Some((path, _)) = below.iter().find(|(_, file)| file.is_some()) {
+                let inner = refuse(path_below(Some(way), &path[way.end + 1..]));
+                return Err(InvalidManifest::FileAsDirectory(here(), inner));
             }
             return Ok(Some(Entry::File(file)));
         }
     };
-    let dir = apply(&base, &below, here, names)?;
+    let dir = apply(&base, below, Some(way), scratch)?;
     Ok((!dir.entries.is_empty()).then_some(Entry::Dir(dir)))
 }
 
 /// Two names that one platform or another takes for the same.
-fn collision(entries: &[(Arc<str>, Entry)], above: &str) -> Result<(), InvalidManifest> {
+fn collision(
+    entries: &[(Arc<str>, Entry)],
+    above: Option<&Way<'_>>,
+) -> Result<(), InvalidManifest> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     for (name, _) in entries {
         if let Some(other) = seen.insert(case_key(name), name) {
-            let (a, b) = (refuse(join(above, other)), refuse(join(above, name)));
+            let (a, b) = (refuse(path_below(above, other)), refuse(path_below(above, name)));
             return Err(InvalidManifest::Collision(a, b));
         }
     }

@@ -49,21 +49,27 @@ pub struct Literal {
 impl Template<'_> {
     /// The text with all values put in.
     pub fn render(&self, vars: &Vars) -> Result<String, TemplateError> {
-        self.render_mapped(vars).map(|(text, _)| text)
+        self.made(vars, None).map(|made| made.text)
     }
 
     /// The text with all values put in, and which parts of it are the template's own, in order.
     pub fn render_mapped(&self, vars: &Vars) -> Result<(String, Vec<Literal>), TemplateError> {
+        let made = self.made(vars, Some(Vec::new()))?;
+        Ok((made.text, made.literals.unwrap_or_default()))
+    }
+
+    fn made(&self, vars: &Vars, literals: Option<Vec<Literal>>) -> Result<Made, TemplateError> {
         let run = Run { text: self.text, vars };
-        let mut out = Made { text: String::with_capacity(self.text.len()), literals: Vec::new() };
+        let mut out = Made { text: String::with_capacity(self.text.len()), literals };
         run.nodes(&self.nodes, &mut out)?;
-        Ok((out.text, out.literals))
+        Ok(out)
     }
 }
 
 struct Made {
     text: String,
-    literals: Vec<Literal>,
+    /// When somebody asks for them.
+    literals: Option<Vec<Literal>>,
 }
 
 struct Run<'v> {
@@ -82,7 +88,9 @@ impl<'v> Run<'v> {
                 Node::Text(text) => {
                     let template = text.as_ptr().addr() - self.text.as_ptr().addr();
                     let (result, len) = (out.text.len(), text.len());
-                    out.literals.push(Literal { template, result, len });
+                    if let Some(literals) = &mut out.literals {
+                        literals.push(Literal { template, result, len });
+                    }
                     out.text.push_str(text);
                 }
                 Node::Print(pipeline) => {
@@ -109,6 +117,12 @@ impl<'v> Run<'v> {
     }
 
     fn pipeline(&self, pipeline: &Pipeline) -> Result<Value<'v>, TemplateError> {
+        // Nearly all are one field.
+        if let [Command { function: None, operands, .. }] = &pipeline.commands[..]
+            && let [operand] = &operands[..]
+        {
+            return self.operand(operand);
+        }
         let mut piped = None;
         for command in &pipeline.commands {
             piped = Some(self.command(command, piped)?);
@@ -155,7 +169,7 @@ impl<'v> Run<'v> {
                     error.hint = near.map(|near| format!(".{near}"));
                     return Err(error);
                 };
-                ("", Value::Text(Cow::Borrowed(value.as_str())))
+                ("", Value::Text(Cow::Borrowed(value.as_ref())))
             }
         };
         match (names.get(1), value) {

@@ -11,7 +11,10 @@ fn vars() -> Vars {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     };
     Vars::new("Line-7", "north", &map(&labels), map(&vars))
-        .release("branch main", "0123456789abcdef0123456789abcdef01234567".parse().unwrap())
+        .release(&Release::new(
+            "branch main",
+            "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
+        ))
         .member(Member::Master)
 }
 

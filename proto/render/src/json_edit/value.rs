@@ -90,7 +90,10 @@ impl Json {
 
     /// On one line without spaces and without HTML escapes, as signatures hash it.
     pub fn compact(&self) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(match self {
+            Json::String(text) => text.len() + 2,
+            _ => 0,
+        });
         let layout =
             Layout { newline: None, unit: "", base: "", colon: ":", comma: ",", html: false };
         self.write(layout, 0, &mut out);

@@ -104,7 +104,7 @@ impl<'s> Files<'s> {
             Ok(listed) => listed,
             Err(error) => return report.add(Rule::Source, &mapping.source, None, error),
         };
-        let filter = [&mapping.include, &mapping.exclude, &spec.exclude_patterns]
+        let filter = [&mapping.include[..], &mapping.exclude, &spec.exclude_patterns]
             .map(|patterns| Patterns::compile(patterns));
         let [Ok(include), Ok(exclude), Ok(left_out)] = filter else { return };
         let mut count = 0;

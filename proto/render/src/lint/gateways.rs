@@ -7,14 +7,14 @@ use millwright_model::{
     digest::GitId,
     id::{Member, Name},
     resource::{Fleet, Gateway, Repository, Resource, Strings, SyncProfile},
-    template::TemplateError,
+    template::{Release, TemplateError},
 };
 
 use super::{Located, Report, Rule, files::Files, named};
 use crate::{
     normalize::RuleFault,
     render::Source,
-    spec::{Inputs, SpecFault, included, render_spec},
+    spec::{Inputs, ParsedProfile, SpecFault, included, render_spec},
 };
 
 type ByName<'l, T> = BTreeMap<&'l str, (&'l str, &'l T)>;
@@ -69,14 +69,13 @@ impl<'l> Gateways<'l> {
             let Ok(others) = included(profile, find) else { continue };
             let inputs = Inputs {
                 gateway,
-                profile,
+                profile: &ParsedProfile::new(profile, &others),
                 fleet_vars: self.fleet_of(gateway).map_or(&no_vars, |fleet| &fleet.spec.vars),
                 repository: &repository,
-                commit: GitId::default(),
-                reference: "branch lint",
+                release: &Release::new("branch lint", GitId::default()),
                 member: Member::Single,
             };
-            match render_spec(&inputs, &others) {
+            match render_spec(&inputs) {
                 Ok(spec) => files.lint(&spec, of, report),
                 Err(fault) => self.spec_fault(&fault, gateway, file, report),
             }

@@ -1,5 +1,7 @@
 //! Rules over files: what they change, and what they refuse.
 
+use millwright_model::{resource::NormalizeRule, template::Vars};
+
 use super::*;
 
 const CONFIG: &str = "{\n  \"systemName\": \"x\",\n  \"port\": 8088,\n  \"big\": 1.0E10,\n  \"note\": \"a \\u003d b\",\n  \"hosts\": [\n    {\n      \"name\": \"h1\"\n    }\n  ]\n}";
@@ -14,7 +16,7 @@ fn rule(json: serde_json::Value) -> NormalizeRule {
 }
 
 fn run(json: serde_json::Value, path: &str, content: &str) -> Result<Option<String>, String> {
-    let filled = fill(&rule(json), &vars()).map_err(|e| e.to_string())?;
+    let filled = ParsedRule::new(&rule(json)).fill(&vars()).map_err(|e| e.to_string())?;
     let rules = Rules::compile(&[filled], &mut Programs::default())
         .map_err(|(_, error)| error.to_string())?;
     let done = rules.apply(path, content.as_bytes()).map_err(|(_, error)| error.to_string())?;
@@ -85,7 +87,8 @@ fn faults_say_what_and_where() {
         let error = run(json.clone(), "config.json", content).unwrap_err();
         assert!(error.contains(message), "{json}: {error}");
     }
-    let rules = [fill(&rule(serde_json::json!({"set": {".a": 1}})), &vars()).unwrap()];
+    let rule = rule(serde_json::json!({"set": {".a": 1}}));
+    let rules = [ParsedRule::new(&rule).fill(&vars()).unwrap()];
     let rules = Rules::compile(&rules, &mut Programs::default()).unwrap();
     assert_eq!(rules.apply("config.json", b"\xff"), Err((0, NormalizeFault::Binary)));
 }

@@ -9,13 +9,13 @@ use std::{
 };
 
 use millwright_model::{
-    digest::Digest,
+    digest::{Digest, DigestMap},
     manifest::{Change, Entry, Manifest},
     path::ManagedPath,
 };
 
 use super::{
-    Engine, RenderError, Rendered, Source, Warning, check_limits,
+    Engine, RenderError, Rendered, Source, Warning, check_limits, known_layer,
     layer::Layer,
     made::{Files, Making},
     stamp::names,
@@ -28,7 +28,7 @@ const RESULTS_MAX: usize = 8_192;
 const STEPS_MAX: usize = 64;
 
 /// The last result of a spec, whatever its commit.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Last {
     /// Of the layer, without its commit.
     pub(super) mappings: Digest,
@@ -56,13 +56,13 @@ pub(super) struct Step {
 /// What has been found out.
 #[derive(Debug, Default)]
 pub(super) struct Again {
-    results: BTreeMap<Digest, Last>,
-    steps: BTreeMap<(Digest, Digest, Digest), Option<Arc<Step>>>,
+    results: DigestMap<Last>,
+    steps: BTreeMap<(Digest, Digest, Digest), Option<Step>>,
 }
 
 impl Again {
     pub(super) fn keep(&mut self, spec: Digest, result: Last) {
-        if self.results.len() >= RESULTS_MAX && !self.results.contains_key(&spec) {
+        if self.results.len() >= RESULTS_MAX && self.results.get(&spec).is_none() {
             self.results.clear();
         }
         self.results.insert(spec, result);
@@ -73,15 +73,14 @@ impl Engine {
     /// The files of a gateway, if a render of an earlier commit and what is known of this one tell
     /// them: nothing is read for it.
     pub fn known(&mut self, spec: &RenderSpec, key: SpecKey) -> Option<Rendered> {
-        let key = key.without_commit;
-        let result = self.again.results.get(&key)?.clone();
-        let layer = self.known_layer(at_commit(result.mappings, spec.commit))?;
-        if result.layer == layer.key {
-            return Some(rendered(&layer, &result));
+        let Again { results, steps } = &mut self.again;
+        let result = results.get_mut(&key.without_commit)?;
+        let layer = known_layer(&mut self.layers, at_commit(result.mappings, spec.commit))?;
+        if result.layer != layer.key {
+            let step = steps.get(&(result.layer, layer.key, result.patterns))?.as_ref()?;
+            result.carry(spec, layer, step)?;
         }
-        let step = (result.layer, layer.key, result.patterns);
-        let step = self.again.steps.get(&step)?.clone()?;
-        self.carried(spec, key, &layer, result, &step)
+        Some(result.rendered(layer))
     }
 
     /// The same, finding out what is not known.
@@ -92,9 +91,9 @@ impl Engine {
         source: &dyn Source,
         layer: &Arc<Layer>,
     ) -> Result<Option<Rendered>, RenderError> {
-        let Some(result) = self.again.results.get(&key).cloned() else { return Ok(None) };
+        let Some(result) = self.again.results.get(&key) else { return Ok(None) };
         if result.layer == layer.key {
-            return Ok(Some(rendered(layer, &result)));
+            return Ok(Some(result.rendered(layer)));
         }
         let Some(before) = self.layers.iter().find(|known| known.key == result.layer) else {
             return Ok(None);
@@ -102,14 +101,17 @@ impl Engine {
         let before = Arc::clone(before);
         let at = (before.key, layer.key, result.patterns);
         if !self.again.steps.contains_key(&at) {
-            let step = self.step(spec, source, &before, layer)?.map(Arc::new);
+            let step = self.step(spec, source, &before, layer)?;
             if self.again.steps.len() >= STEPS_MAX {
                 self.again.steps.clear();
             }
             self.again.steps.insert(at, step);
         }
-        let step = self.again.steps.get(&at).cloned().flatten();
-        Ok(step.and_then(|step| self.carried(spec, key, layer, result, &step)))
+        let Again { results, steps } = &mut self.again;
+        let (Some(Some(step)), Some(result)) = (steps.get(&at), results.get_mut(&key)) else {
+            return Ok(None);
+        };
+        Ok(result.carry(spec, layer, step).map(|()| result.rendered(layer)))
     }
 
     /// What changed between two layers, if nothing of it concerns a made file.
@@ -141,27 +143,26 @@ impl Engine {
         let changes = changes.map(|(path, now, _)| Ok((ManagedPath::parse(&path)?, now)));
         Ok(Some(Step { changes: changes.collect::<Result<_, RenderError>>()?, changed }))
     }
+}
 
-    fn carried(
-        &mut self,
-        spec: &RenderSpec,
-        key: Digest,
-        layer: &Layer,
-        result: Last,
-        step: &Step,
-    ) -> Option<Rendered> {
+impl Last {
+    /// Takes the step to a later layer. `None` when it cannot be, or is too much: a whole render says so.
+    fn carry(&mut self, spec: &RenderSpec, layer: &Layer, step: &Step) -> Option<()> {
         let same = |(dir, seconds): &(ManagedPath, i64)| step.changed.get(dir) == Some(seconds);
-        if !result.changed.iter().all(same) {
+        if !self.changed.iter().all(same) {
             return None;
         }
-        // What cannot be, or is too much, is said by a whole render.
-        let tree = result.manifest.tree().apply(&step.changes).ok()?;
-        let manifest = Manifest::from_tree(layer.roots.clone(), tree);
+        // The same mappings have the same roots.
+        let manifest = self.manifest.with_tree(self.manifest.tree().apply(&step.changes).ok()?);
         check_limits(spec, &manifest).ok()?;
-        let result = Last { layer: layer.key, manifest, ..result };
-        let rendered = rendered(layer, &result);
-        self.again.keep(key, result);
-        Some(rendered)
+        self.layer = layer.key;
+        self.manifest = manifest;
+        Some(())
+    }
+
+    fn rendered(&self, layer: &Layer) -> Rendered {
+        let warnings = layer.warnings.iter().chain(self.warnings.iter()).cloned().collect();
+        Rendered { manifest: self.manifest.clone(), made: Arc::clone(&self.made), warnings }
     }
 }
 
@@ -177,11 +178,6 @@ fn same_files(dir: &ManagedPath, before: &Layer, after: &Layer) -> bool {
         && names(one).all(|name| {
             dir.join(name).is_ok_and(|path| before.files.get(&path) == after.files.get(&path))
         })
-}
-
-fn rendered(layer: &Layer, result: &Last) -> Rendered {
-    let warnings = layer.warnings.iter().chain(result.warnings.iter()).cloned().collect();
-    Rendered { manifest: result.manifest.clone(), made: Arc::clone(&result.made), warnings }
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl<'a> Making<'a> {
         let rules = Rules::compile(&spec.normalize, &mut engine.programs)
             .map_err(|(rule, fault)| RenderError::Rule { rule, fault: Box::new(fault) })?;
         let (rules_key, vars_key) = (key_of(&spec.normalize), key_of(&spec.vars));
-        let patterns: Vec<&str> = spec.normalize.iter().map(|r| r.files.as_str()).collect();
+        let patterns: Vec<&str> = spec.normalize.iter().map(|rule| &*rule.files).collect();
         let patterns_key = key_of(&patterns);
         Ok(Self { spec, source, layer, engine, rules, rules_key, vars_key, patterns_key })
     }

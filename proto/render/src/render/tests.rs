@@ -5,13 +5,14 @@ use std::cell::RefCell;
 use millwright_model::{
     id::Member,
     resource::{Gateway, Resource, Strings, SyncProfile, parse_documents},
+    template::Release,
 };
 
 use super::*;
 use crate::{
     resource_json::ResourceJson,
     signature::{Form, Verdict, compute, verify},
-    spec::{Inputs, included, render_spec},
+    spec::{Inputs, ParsedProfile, included, render_spec},
 };
 
 /// A commit in memory.
@@ -99,18 +100,17 @@ pub(crate) fn spec_of(
     gateway: &Gateway,
     others: &[SyncProfile],
 ) -> RenderSpec {
-    let inputs = Inputs {
-        gateway,
-        profile,
-        fleet_vars: &Strings::from([("fleet".to_owned(), "f".to_owned())]),
-        repository: &"plant".parse().unwrap(),
-        commit: GitId([7; 20]),
-        reference: "branch main",
-        member: Member::Single,
-    };
     let find = |name: &_| others.iter().find(|p| p.metadata.name == *name);
     let others = included(profile, find).unwrap();
-    render_spec(&inputs, &others).unwrap()
+    let inputs = Inputs {
+        gateway,
+        profile: &ParsedProfile::new(profile, &others),
+        fleet_vars: &Strings::from([("fleet".to_owned(), "f".to_owned())]),
+        repository: &"plant".parse().unwrap(),
+        release: &Release::new("branch main", GitId([7; 20])),
+        member: Member::Single,
+    };
+    render_spec(&inputs).unwrap()
 }
 
 fn render(tree: &Tree, yaml: &str) -> Result<Rendered, RenderError> {
@@ -255,14 +255,13 @@ fn what_cannot_be_mapped_is_refused_by_name() {
         let profile = profile(yaml);
         let inputs = Inputs {
             gateway: &gateway,
-            profile: &profile,
+            profile: &ParsedProfile::new(&profile, &[]),
             fleet_vars: &Strings::new(),
             repository: &"plant".parse().unwrap(),
-            commit: GitId([7; 20]),
-            reference: "",
+            release: &Release::new("", GitId([7; 20])),
             member: Member::Single,
         };
-        render_spec(&inputs, &[]).unwrap_err().to_string()
+        render_spec(&inputs).unwrap_err().to_string()
     };
     for (yaml, message) in [
         (

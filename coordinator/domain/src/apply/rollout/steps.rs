@@ -173,7 +173,7 @@ impl State {
         };
         let files = Good {
             manifest: member.manifest,
-            render: member.render.clone(),
+            render: Arc::clone(&member.render),
             roots: member.roots.clone(),
             reference: rollout.reference.clone(),
         };
@@ -313,7 +313,7 @@ impl State {
             Before::Snapshot { id } => {
                 let here = Good {
                     manifest: member.manifest,
-                    render: member.render.clone(),
+                    render: Arc::clone(&member.render),
                     roots: member.roots.clone(),
                     reference: rollout.reference.clone(),
                 };
