@@ -1,6 +1,8 @@
 //! Whether a person has to agree before a gateway gets what was rendered for it: when more would be
 //! deleted than its profile lets pass unasked.
 
+use std::sync::Arc;
+
 use millwright_coordinator_domain::State;
 use millwright_model::{id::GatewayName, manifest::Manifest};
 use millwright_render::{render::excess, spec::RenderSpec};

@@ -1,5 +1,7 @@
 //! What a gate is told about the gateways that it is asked about.
 
+use std::sync::Arc;
+
 use millwright_coordinator_domain::{
     State,
     rollout::OpenQuestion,
@@ -97,7 +99,7 @@ async fn change_of(
     member: &RolloutMember,
     back: bool,
 ) -> Result<Change, String> {
-    let spec: &RenderSpec = match (&member.before, back) {
+    let spec: &Arc<RenderSpec> = match (&member.before, back) {
         (Some(Before::Files(good)), true) => &good.render,
         // Only its agent has them.
         (Some(Before::Snapshot { .. }) | None, true) => return Ok(Change::default()),
