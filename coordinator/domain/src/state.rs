@@ -12,6 +12,7 @@ use std::{
     sync::Arc,
 };
 
+use imbl::OrdMap;
 use millwright_model::{
     generation::Epoch,
     id::{GatewayName, Member, Name, RolloutId},
@@ -77,6 +78,9 @@ impl Touched {
 }
 
 type Map<K, V> = Arc<BTreeMap<K, V>>;
+/// Maps of resources and of what grows with their number: a change copies a few nodes of the tree, not an
+/// entry for every gateway, while a reader holds the state before.
+pub type Large<K, V> = OrdMap<K, V>;
 
 /// Everything that the cluster agrees on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -89,15 +93,15 @@ pub struct State {
     pub(crate) nodes: Map<u64, NodeRecord>,
     pub(crate) tokens: Map<String, Token>,
     /// By identity without the cluster, such as `agent/gw1/single`.
-    pub(crate) keys: Map<String, KeyRecord>,
-    pub(crate) repositories: Map<Name, Arc<Stored<Repository>>>,
-    pub(crate) profiles: Map<Name, Arc<Stored<SyncProfile>>>,
-    pub(crate) gateways: Map<GatewayName, Arc<Stored<Gateway>>>,
-    pub(crate) fleets: Map<Name, Arc<Stored<Fleet>>>,
-    pub(crate) operators: Map<Name, Arc<Stored<Operator>>>,
+    pub(crate) keys: Large<String, KeyRecord>,
+    pub(crate) repositories: Large<Name, Arc<Stored<Repository>>>,
+    pub(crate) profiles: Large<Name, Arc<Stored<SyncProfile>>>,
+    pub(crate) gateways: Large<GatewayName, Arc<Stored<Gateway>>>,
+    pub(crate) fleets: Large<Name, Arc<Stored<Fleet>>>,
+    pub(crate) operators: Large<Name, Arc<Stored<Operator>>>,
     /// Their values are sealed.
     #[serde(default)]
-    pub(crate) secrets: Map<Name, Arc<Stored<Secret>>>,
+    pub(crate) secrets: Large<Name, Arc<Stored<Secret>>>,
     pub(crate) releases: Map<Name, Arc<Release>>,
     pub(crate) rollouts: Map<RolloutId, Arc<Rollout>>,
     /// The newest rollout of each fleet.
@@ -108,8 +112,8 @@ pub struct State {
     /// Commits that no plan may bring to gateways, by repository and commit.
     #[serde(default)]
     pub(crate) holds: Map<String, Hold>,
-    pub(crate) desired: Map<GatewayName, Arc<Desired>>,
-    pub(crate) status: Map<GatewayName, Arc<GatewayStatus>>,
+    pub(crate) desired: Large<GatewayName, Arc<Desired>>,
+    pub(crate) status: Large<GatewayName, Arc<GatewayStatus>>,
     pub(crate) events: Ring<Arc<Event>>,
     /// Log index and place of the newest event that is no longer kept.
     #[serde(default)]
@@ -178,17 +182,17 @@ impl State {
     }
 
     /// Repositories by name.
-    pub fn repositories(&self) -> &BTreeMap<Name, Arc<Stored<Repository>>> {
+    pub fn repositories(&self) -> &Large<Name, Arc<Stored<Repository>>> {
         &self.repositories
     }
 
     /// Operators by name.
-    pub fn operators(&self) -> &BTreeMap<Name, Arc<Stored<Operator>>> {
+    pub fn operators(&self) -> &Large<Name, Arc<Stored<Operator>>> {
         &self.operators
     }
 
     /// Secrets by name, their values sealed.
-    pub fn secrets(&self) -> &BTreeMap<Name, Arc<Stored<Secret>>> {
+    pub fn secrets(&self) -> &Large<Name, Arc<Stored<Secret>>> {
         &self.secrets
     }
 

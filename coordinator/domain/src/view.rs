@@ -1,6 +1,8 @@
 //! What people see: resources as JSON with their status, each state with its reason. A pure function
 //! of the state, so that every node and every client shows the same.
 
+use std::{borrow::Borrow, sync::Arc};
+
 use millwright_model::{
     resource::{Kind, Resource, Strings},
     selector::Selector,
@@ -18,7 +20,10 @@ use self::{
     gateway::gateway_status,
     rollout::{fleet_status, rollout_json},
 };
-use crate::State;
+use crate::{
+    State,
+    state::{Large, Stored},
+};
 
 /// A resource with its status and the log index of its last change.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,31 +50,30 @@ pub fn list(state: &State, kind: Kind, name: Option<&str>, selector: &Selector) 
             .unwrap_or_default();
         selector.matches(&labels)
     };
-    let named = |key: &str| name.is_none_or(|name| name == key);
     let views: Vec<View> = match kind {
-        Kind::Repository => pick(&state.repositories, named, |r| {
+        Kind::Repository => pick(&state.repositories, name, |r| {
             (Resource::Repository(r.clone()), repository_status(state, &r.metadata.name))
         }),
         Kind::SyncProfile => {
-            pick(&state.profiles, named, |r| (Resource::SyncProfile(r.clone()), json!({})))
+            pick(&state.profiles, name, |r| (Resource::SyncProfile(r.clone()), json!({})))
         }
-        Kind::Gateway => pick(&state.gateways, named, |r| {
+        Kind::Gateway => pick(&state.gateways, name, |r| {
             (Resource::Gateway(r.clone()), gateway_status(state, &r.metadata.name))
         }),
-        Kind::Fleet => pick(&state.fleets, named, |r| {
+        Kind::Fleet => pick(&state.fleets, name, |r| {
             (Resource::Fleet(r.clone()), fleet_status(state, &r.metadata.name))
         }),
         Kind::Operator => {
-            pick(&state.operators, named, |r| (Resource::Operator(r.clone()), json!({})))
+            pick(&state.operators, name, |r| (Resource::Operator(r.clone()), json!({})))
         }
-        Kind::Secret => pick(&state.secrets, named, |r| (Resource::Secret(r.clone()), json!({})))
+        Kind::Secret => pick(&state.secrets, name, |r| (Resource::Secret(r.clone()), json!({})))
             .into_iter()
             .map(keys_only)
             .collect(),
         Kind::Rollout => state
             .rollouts
             .iter()
-            .filter(|(id, _)| named(id.as_str()))
+            .filter(|(id, _)| name.is_none_or(|name| name == id.as_str()))
             .map(|(id, rollout)| View {
                 kind,
                 name: id.to_string(),
@@ -90,25 +94,22 @@ fn keys_only(mut view: View) -> View {
     view
 }
 
-fn pick<N: AsRef<str> + Ord, T>(
-    map: &std::collections::BTreeMap<N, std::sync::Arc<crate::state::Stored<T>>>,
-    named: impl Fn(&str) -> bool,
+fn pick<N: AsRef<str> + Borrow<str> + Ord, T>(
+    map: &Large<N, Arc<Stored<T>>>,
+    name: Option<&str>,
     show: impl Fn(&T) -> (Resource, Value),
 ) -> Vec<View> {
-    map.iter()
-        .filter(|(name, _)| named(name.as_ref()))
-        .map(|(name, stored)| {
-            let (resource, status) = show(&stored.resource);
-            let mut json = resource.to_value();
-            json["status"] = status;
-            View {
-                kind: resource.kind(),
-                name: name.as_ref().to_owned(),
-                json,
-                version: stored.version,
-            }
-        })
-        .collect()
+    let view = |name: &str, stored: &Stored<T>| {
+        let (resource, status) = show(&stored.resource);
+        let mut json = resource.to_value();
+        json["status"] = status;
+        View { kind: resource.kind(), name: name.to_owned(), json, version: stored.version }
+    };
+    match name {
+        // Asked for every event of a watch: the others are not looked at.
+        Some(name) => map.get(name).map(|stored| view(name, stored)).into_iter().collect(),
+        None => map.iter().map(|(name, stored)| view(name.as_ref(), stored)).collect(),
+    }
 }
 
 fn repository_status(state: &State, name: &millwright_model::id::Name) -> Value {

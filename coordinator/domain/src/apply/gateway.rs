@@ -71,13 +71,13 @@ impl State {
             since: self.now,
         };
         let message = format!("paused by {}: {}", pause.by, pause.reason);
-        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
+        let status = self.status.entry(gateway.clone()).or_default();
         Arc::make_mut(status).paused = Some(pause);
         Ok(message)
     }
 
     fn resume(&mut self, gateway: &GatewayName) -> Result<String, Rejection> {
-        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
+        let status = self.status.entry(gateway.clone()).or_default();
         if status.paused.is_none() {
             return Err(invalid(format!("gateway {gateway} is not paused by command")));
         }
@@ -109,7 +109,7 @@ impl State {
         let message = format!("{by} agreed that {question}{why}{}", scene.reason);
         let confirmed =
             Confirmation { manifest, by, reason: scene.reason.to_owned(), at: self.now };
-        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
+        let status = self.status.entry(gateway.clone()).or_default();
         Arc::make_mut(status).confirmed = Some(confirmed);
         Ok(message)
     }
@@ -121,7 +121,7 @@ impl State {
         full: bool,
         trigger: String,
     ) -> Result<String, Rejection> {
-        let desired = Arc::make_mut(&mut self.desired);
+        let desired = &mut self.desired;
         let Some(desired) = desired.get_mut(gateway) else {
             return Err(invalid(format!(
                 "gateway {gateway} has no assignment yet: it waits for a rollout"
@@ -136,7 +136,7 @@ impl State {
             desired.begun = Begun::Person;
         }
         let (id, generation) = (desired.rollout.clone(), desired.generation);
-        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
+        let status = self.status.entry(gateway.clone()).or_default();
         // The backup looks again too, under a number that its agent has not had.
         if let Some(backup) = Arc::make_mut(status).backup.as_mut() {
             backup.look_again();
@@ -186,7 +186,7 @@ impl State {
         trigger: String,
         change: impl FnOnce(&mut crate::state::Desired),
     ) -> Result<String, Rejection> {
-        let desired = Arc::make_mut(&mut self.desired);
+        let desired = &mut self.desired;
         let Some(desired) = desired.get_mut(gateway) else {
             return Err(invalid(format!("gateway {gateway} has no assignment to roll back")));
         };
@@ -235,7 +235,7 @@ impl State {
             answer: None,
         };
         let message = format!("{kind} asked for by {}", record.by);
-        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
+        let status = self.status.entry(gateway.clone()).or_default();
         push(&mut Arc::make_mut(status).instructions, record);
         scene.touched.gateways.insert(gateway.clone());
         self.say(scene.index, Kind::Gateway, gateway.as_str(), "put", message);
@@ -252,7 +252,7 @@ impl State {
     fn record_answer(&mut self, scene: &mut Scene<'_>, answer: Answer) {
         let now = self.now;
         let Answer { id, gateway, member, ok, message, detail } = answer;
-        let Some(status) = Arc::make_mut(&mut self.status).get_mut(&gateway) else { return };
+        let Some(status) = self.status.get_mut(&gateway) else { return };
         let open = |one: &&mut InstructionRecord| {
             one.id == id && one.member == member && one.answer.is_none()
         };

@@ -23,7 +23,7 @@ fn denied(message: impl Into<String>) -> Rejection {
 impl State {
     pub(super) fn admit(&mut self, path: String, digest: [u8; 32]) {
         let record = KeyRecord { digest, standing: Standing::Admitted };
-        Arc::make_mut(&mut self.keys).insert(path, record);
+        self.keys.insert(path, record);
     }
 
     pub(super) fn create_token(&mut self, scene: &mut Scene<'_>, new: CreateToken) -> Judged {
@@ -115,7 +115,7 @@ impl State {
         member: Member,
         standing: Standing,
     ) -> Judged {
-        let keys = Arc::make_mut(&mut self.keys);
+        let keys = &mut self.keys;
         let record = keys
             .get_mut(&agent_key(gateway, member))
             .ok_or_else(|| not_found(format!("no agent of {gateway} ({member}) is enrolled")))?;

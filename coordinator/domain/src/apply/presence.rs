@@ -48,7 +48,7 @@ impl State {
             return;
         }
         let now = self.now;
-        let status = Arc::make_mut(&mut self.status).entry(agent.gateway.clone()).or_default();
+        let status = self.status.entry(agent.gateway.clone()).or_default();
         let status = Arc::make_mut(status);
         let member = agent.member.as_str().to_owned();
         let seen = |facts: &GatewayFacts| (facts.state.clone(), facts.activity_level.clone());
@@ -124,7 +124,7 @@ impl State {
         which: impl Fn(&Connection) -> bool,
     ) {
         let now = self.now;
-        let Some(status) = Arc::make_mut(&mut self.status).get_mut(gateway) else { return };
+        let Some(status) = self.status.get_mut(gateway) else { return };
         let status = Arc::make_mut(status);
         let Some(connection) = status.connections.get_mut(member.as_str()) else { return };
         // It may be connected elsewhere by now.

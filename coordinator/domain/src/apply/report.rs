@@ -44,7 +44,7 @@ impl State {
         let Some(attempt) = self.attempt_of(report) else { return };
         let keep = self.history_limit(&gateway);
         let good = self.good(&gateway, &attempt);
-        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
+        let status = self.status.entry(gateway.clone()).or_default();
         // The agent sends until it is acknowledged: the same report may come twice.
         let number = |one: &Attempt| (one.generation, one.attempt, one.repair);
         let same = |past: &Attempt| number(past) == number(&attempt);
@@ -173,7 +173,7 @@ impl State {
         if self.desired.get(&gateway).is_none_or(|d| d.generation != report.generation) {
             return;
         }
-        let status = Arc::make_mut(&mut self.status).entry(gateway.clone()).or_default();
+        let status = self.status.entry(gateway.clone()).or_default();
         let known = status.backup.as_ref().filter(|b| b.generation == report.generation);
         if known.is_some_and(|known| known.attempt > report.attempt || known.in_sync) {
             return;

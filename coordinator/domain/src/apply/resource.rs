@@ -1,6 +1,6 @@
 //! Creating, replacing and deleting resources: a set holds together or nothing of it is taken.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use millwright_model::{
     id::{GatewayName, Member, Name},
@@ -12,7 +12,7 @@ use super::{Judged, Scene, invalid, not_found};
 use crate::{
     State,
     command::{Accepted, Rejection},
-    state::{GATEWAYS_MAX, Stored},
+    state::{GATEWAYS_MAX, Large, Stored},
 };
 
 impl State {
@@ -207,21 +207,21 @@ impl State {
         let removed = match kind {
             Kind::Repository => {
                 Arc::make_mut(&mut trial.releases).remove(name);
-                Arc::make_mut(&mut trial.repositories).remove(name).is_some()
+                trial.repositories.remove(name).is_some()
             }
-            Kind::SyncProfile => Arc::make_mut(&mut trial.profiles).remove(name).is_some(),
+            Kind::SyncProfile => trial.profiles.remove(name).is_some(),
             Kind::Gateway => {
-                Arc::make_mut(&mut trial.desired).remove(name);
-                Arc::make_mut(&mut trial.status).remove(name);
-                Arc::make_mut(&mut trial.gateways).remove(name).is_some()
+                trial.desired.remove(name);
+                trial.status.remove(name);
+                trial.gateways.remove(name).is_some()
             }
             Kind::Fleet => {
                 Arc::make_mut(&mut trial.newest).remove(name);
                 Arc::make_mut(&mut trial.plan_faults).remove(name);
-                Arc::make_mut(&mut trial.fleets).remove(name).is_some()
+                trial.fleets.remove(name).is_some()
             }
-            Kind::Operator => Arc::make_mut(&mut trial.operators).remove(name).is_some(),
-            Kind::Secret => Arc::make_mut(&mut trial.secrets).remove(name).is_some(),
+            Kind::Operator => trial.operators.remove(name).is_some(),
+            Kind::Secret => trial.secrets.remove(name).is_some(),
             Kind::Rollout | Kind::JoinToken => {
                 return Err(invalid(format!("a {kind} is not deleted by hand")));
             }
@@ -259,7 +259,7 @@ fn check_sealed(secret: &Secret) -> Result<(), Rejection> {
 }
 
 fn put<N: Ord + Clone, T: Clone + PartialEq>(
-    map: &mut Arc<BTreeMap<N, Arc<Stored<T>>>>,
+    map: &mut Large<N, Arc<Stored<T>>>,
     name: N,
     resource: T,
     version: u64,
@@ -269,6 +269,6 @@ fn put<N: Ord + Clone, T: Clone + PartialEq>(
         Some(_) => "configured",
         None => "created",
     };
-    Arc::make_mut(map).insert(name, Arc::new(Stored { resource, version }));
+    map.insert(name, Arc::new(Stored { resource, version }));
     action
 }

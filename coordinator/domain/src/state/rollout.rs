@@ -1,6 +1,6 @@
 //! The records of a rollout: its frozen plan and how far it has come.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use millwright_model::{
     digest::{Digest, GitId},
@@ -12,7 +12,7 @@ use millwright_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{GateKey, GateRecord};
+use super::{GateKey, GateRecord, Large};
 use crate::{
     command::{Finish, PlanStage},
     render::RenderSpec,
@@ -212,7 +212,7 @@ pub struct Rollout {
     #[serde(default)]
     pub policy: RolloutPolicy,
     /// Members by gateway; each entry shared.
-    pub members: BTreeMap<GatewayName, Arc<RolloutMember>>,
+    pub members: Large<GatewayName, Arc<RolloutMember>>,
     /// Members by where they stand, one for each stage: kept, so that nobody counts a fleet for every
     /// report.
     #[serde(default)]

@@ -12,7 +12,7 @@ use super::{Judged, Scene, invalid, not_found, stale};
 use crate::{
     State,
     command::{Accepted, Rejection, RolloutAction, Scope},
-    state::{MemberState, Rollout, RolloutPhase, Said, Stop},
+    state::{MemberState, Rollout, RolloutMember, RolloutPhase, Said, Stop},
 };
 
 impl State {
@@ -149,8 +149,12 @@ fn ask_again(rollout: &mut Rollout) {
 }
 
 fn forgive(rollout: &mut Rollout) {
-    for member in rollout.members.values_mut() {
-        if matches!(member.state, MemberState::Failed { .. }) && !member.forgiven {
+    let counts = |member: &RolloutMember| {
+        matches!(member.state, MemberState::Failed { .. }) && !member.forgiven
+    };
+    let failed = rollout.members.iter().filter(|(_, member)| counts(member));
+    for name in failed.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+        if let Some(member) = rollout.members.get_mut(&name) {
             Arc::make_mut(member).forgiven = true;
         }
     }

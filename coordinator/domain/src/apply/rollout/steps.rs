@@ -219,7 +219,7 @@ impl State {
             full: false,
             begun,
         };
-        Arc::make_mut(&mut self.desired).insert(gateway.clone(), Arc::new(desired));
+        self.desired.insert(gateway.clone(), Arc::new(desired));
         generation
     }
 
