@@ -53,15 +53,16 @@ pub struct Args {
 }
 
 /// Everything that runs.
-struct Scene {
+pub(crate) struct Scene {
     cluster: Cluster,
     operator: Operator,
-    repo: GitRepo,
-    control: Control,
-    server: GitServer,
+    pub(crate) repo: GitRepo,
+    pub(crate) control: Control,
+    pub(crate) server: GitServer,
 }
 
-fn name(n: usize) -> String {
+/// The gateway of an agent.
+pub(crate) fn name(n: usize) -> String {
     format!("gw{n:05}")
 }
 
@@ -78,7 +79,8 @@ fn resources(url: &str, branch: &str, agents: usize) -> Vec<Value> {
 }
 
 impl Scene {
-    async fn start(dir: &Path) -> anyhow::Result<Self> {
+    /// Three coordinators and a repository.
+    pub(crate) async fn start(dir: &Path) -> anyhow::Result<Self> {
         let git = dir.join("git");
         std::fs::create_dir_all(&git)?;
         let repository = Repository::create(&git, "plant").await?;
@@ -93,7 +95,8 @@ impl Scene {
         Ok(Self { cluster, operator, repo, control, server })
     }
 
-    fn addresses(&self) -> Vec<String> {
+    /// Where agents reach the coordinators.
+    pub(crate) fn addresses(&self) -> Vec<String> {
         self.cluster.nodes.iter().map(|node| node.api.clone()).collect()
     }
 
@@ -117,7 +120,7 @@ impl Scene {
 }
 
 /// Tokens, then identities. Returns the agents and both rates per second.
-async fn enrol(scene: &Scene, agents: usize) -> anyhow::Result<(Vec<Agent>, f64, f64)> {
+pub(crate) async fn enrol(scene: &Scene, agents: usize) -> anyhow::Result<(Vec<Agent>, f64, f64)> {
     let addresses = scene.addresses();
     let mut controls = Vec::new();
     for address in &addresses {
@@ -161,14 +164,14 @@ fn per_second(count: usize, began: Instant) -> f64 {
 }
 
 /// Logged times of new commits.
-struct Releases {
+pub(crate) struct Releases {
     seen: mpsc::Receiver<(String, u64)>,
     _task: JoinSet<()>,
 }
 
 impl Releases {
     /// When a commit was proposed as the new release.
-    async fn logged(&mut self, commit: &str) -> anyhow::Result<u64> {
+    pub(crate) async fn logged(&mut self, commit: &str) -> anyhow::Result<u64> {
         let deadline = Instant::now() + Duration::from_secs(30);
         let short = format!(" is now {} ", &commit[..8]);
         loop {
@@ -185,7 +188,7 @@ impl Releases {
 
 /// Logged times of new commits, as the cluster's own events say. The time in the log is the
 /// proposer's, taken before the command was committed.
-async fn follow_releases(mut control: Control) -> anyhow::Result<Releases> {
+pub(crate) async fn follow_releases(mut control: Control) -> anyhow::Result<Releases> {
     let request = WatchRequest {
         kind: "Repository".to_owned(),
         name: "plant".to_owned(),

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod chaos;
 pub mod cluster;
+pub mod decide;
 pub mod etcd;
 pub mod failover;
 pub mod fanout;
@@ -16,6 +17,7 @@ pub mod operator;
 pub mod output;
 pub mod raft;
 pub mod render;
+pub mod rollout;
 pub mod scene;
 pub mod site;
 pub mod snapshot;

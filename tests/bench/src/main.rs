@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::Context;
 use bench::{
-    agent, chaos, failover, fanout, machine,
+    agent, chaos, decide, failover, fanout, machine,
     output::{self, Output},
-    raft, render, snapshot, sync,
+    raft, render, rollout, snapshot, sync,
 };
 use clap::{Parser, Subcommand};
 use playground::process::build_for_play;
@@ -21,6 +21,8 @@ const EXAMPLES: &str = "Examples:
   cargo run --release -p bench -- failover --rounds 20
   cargo run --release -p bench -- sync --repo site.bundle
   cargo run --release -p bench -- render --repo site.bundle
+  cargo run --release -p bench -- decide --gateways 10000
+  cargo run --release -p bench -- rollout --agents 1000
   cargo run --release -p bench -- snapshot --repo site.bundle
   cargo run --release -p bench -- agent --repo site.bundle
   cargo run --release -p bench -- --minutes-max 60 chaos --repo site.bundle --kills 500
@@ -64,6 +66,10 @@ enum Command {
     Agent(agent::Args),
     /// The manifests of many gateways out of one large repository, without agents.
     Render(render::Args),
+    /// Decisions in a fleet of ten thousand gateways, in one process.
+    Decide(decide::Args),
+    /// A rollout of three stages to many agents that report at once.
+    Rollout(rollout::Args),
     /// SIGKILL of an agent at random times while files change; any violation ends it with an error.
     Chaos(chaos::Args),
     /// SIGKILL of the leader until the next committed write at the survivors.
@@ -79,6 +85,8 @@ impl Command {
             Command::Render(_) => "render",
             Command::Snapshot(_) => "snapshot",
             Command::Agent(_) => "agent",
+            Command::Decide(_) => "decide",
+            Command::Rollout(_) => "rollout",
             Command::Chaos(_) => "chaos",
             Command::Failover(_) => "failover",
         }
@@ -127,6 +135,8 @@ async fn carry_out(command: Command, dir: &Path, output: &Output) -> anyhow::Res
         Command::Render(args) => render::run(&args, dir, output).await,
         Command::Snapshot(args) => snapshot::run(&args, dir, output).await,
         Command::Agent(args) => agent::run(&args, dir, output).await,
+        Command::Decide(args) => decide::run(&args, output),
+        Command::Rollout(args) => rollout::run(&args, dir, output).await,
         Command::Chaos(args) => chaos::run(&args, dir, output).await,
         Command::Failover(args) => failover::run(&args, dir, output).await,
     }
