@@ -75,7 +75,7 @@ pub(super) fn noticed(attempt: &Value, kind: &str) -> bool {
     notices.iter().any(|notice| notice["kind"] == kind)
 }
 
-fn designer(project: &str) -> NewSession {
+pub(super) fn designer(project: &str) -> NewSession {
     let text = json!({"kind": "designer", "user": "jdoe", "project": project});
     serde_json::from_value(text).expect("a session")
 }
