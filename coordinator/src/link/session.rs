@@ -17,7 +17,6 @@ pub type Order = (Epoch, Generation, u32);
 
 /// Something that happened on the stream.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub enum Event {
     /// The agent introduced itself.
     Hello {

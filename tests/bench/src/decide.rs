@@ -46,9 +46,9 @@ fn name(n: usize) -> String {
 }
 
 fn gateway(n: usize) -> String {
-    let ring = if n % 100 == 0 {
+    let ring = if n.is_multiple_of(100) {
         "first"
-    } else if n % 10 == 0 {
+    } else if n.is_multiple_of(10) {
         "second"
     } else {
         "third"

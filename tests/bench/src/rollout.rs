@@ -1,7 +1,7 @@
 //! A whole rollout: three stages of real coordinators and a thousand agents that report at once, so that
 //! what is measured is the coordinators' own part. The agents are those of [`crate::fanout`].
 //!
-//! KubeFleet publishes the same measure of itself: a run of three stages.
+//! `KubeFleet` publishes the same measure of itself: a run of three stages.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
 
 /// Goal for the whole rollout.
 const WHOLE_MS: f64 = 20_000.0;
-/// What KubeFleet says of a run of three stages with a hundred clusters each: the 90th percentile, in its
+/// What `KubeFleet` says of a run of three stages with a hundred clusters each: the 90th percentile, in its
 /// report on the first quarter of 2026, on machines of 8 to 12 cores.
 const KUBEFLEET_P90_MS: f64 = 96_000.0;
 /// How long one rollout may take.

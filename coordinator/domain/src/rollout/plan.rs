@@ -104,7 +104,7 @@ pub fn wanted(state: &State) -> Vec<Result<PlanRequest, Refused>> {
     };
     let mut wishes = Vec::new();
     let owned = Owned::of(state);
-    for (name, stored) in state.fleets.iter() {
+    for (name, stored) in &state.fleets {
         let fleet = &stored.resource;
         let release = state.releases.get(&fleet.spec.repository);
         match wanted_of(state, fleet, release.map(Arc::as_ref), &owned) {

@@ -104,8 +104,8 @@ impl<'s> Files<'s> {
             Ok(listed) => listed,
             Err(error) => return report.add(Rule::Source, &mapping.source, None, error),
         };
-        let filter = [&mapping.include[..], &mapping.exclude, &spec.exclude_patterns]
-            .map(|patterns| Patterns::compile(patterns));
+        let filter =
+            [&mapping.include[..], &mapping.exclude, &spec.exclude_patterns].map(Patterns::compile);
         let [Ok(include), Ok(exclude), Ok(left_out)] = filter else { return };
         let mut count = 0;
         for file in listed.iter() {

@@ -67,10 +67,8 @@ impl<'p> Value<'p> {
     fn read(value: &'p serde_json::Value, as_json: bool) -> Self {
         let json = Json::from(value);
         if has_template(&json) {
-            return match value {
-                serde_json::Value::String(text) if !as_json => Value::Text(Text::read(text)),
-                _ => Value::Any(json),
-            };
+            let text = value.as_str().filter(|_| !as_json);
+            return text.map_or(Value::Any(json), |text| Value::Text(Text::read(text)));
         }
         let made = filled(&json, as_json, "", &|text| Ok(text.to_owned()));
         made.map_or(Value::Any(json), |made| Value::Same(made.compact()))

@@ -3,6 +3,7 @@
 
 use millwright_model::{
     digest::{Digest, GitId},
+    path::ManagedPath,
     resource::{Create, Limits, MaxDelete, Signatures, SourceKind},
 };
 
@@ -77,11 +78,15 @@ impl Fields {
         self.text(repository.as_str());
         self.text(profile.as_str());
         self.number(mappings.len() as u64);
-        mappings.iter().for_each(|mapping| self.mapping(mapping));
+        for mapping in mappings {
+            self.mapping(mapping);
+        }
         self.texts(exclude_patterns.iter().map(String::as_str));
-        self.texts(allow.iter().map(|path| path.as_str()));
+        self.texts(allow.iter().map(ManagedPath::as_str));
         self.number(normalize.len() as u64);
-        normalize.iter().for_each(|rule| self.rule(rule));
+        for rule in normalize {
+            self.rule(rule);
+        }
         self.0.push(match signatures {
             Signatures::Repair => 0,
             Signatures::Strip => 1,
