@@ -183,18 +183,17 @@ impl Content {
         done.map_err(|_| ContentFailed::Job)?
     }
 
-    /// Fetches from the remote and resolves a ref.
+    /// Fetches from the remote and resolves refs, each on its own.
     pub async fn resolve(
         &self,
         repository: &Name,
         url: &str,
-        reference: &RefSpec,
-    ) -> Result<Resolved, ContentFailed> {
+        references: Vec<RefSpec>,
+    ) -> Result<Vec<Result<Resolved, MirrorFailed>>, ContentFailed> {
         let mirror = self.mirror(repository, url)?;
-        let reference = reference.clone();
         self.job(move |_| {
             mirror.fetch()?;
-            Ok(mirror.resolve(&reference)?)
+            Ok(references.iter().map(|reference| mirror.resolve(reference)).collect())
         })
         .await
     }

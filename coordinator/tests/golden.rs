@@ -20,6 +20,7 @@ use millwright_coordinator_domain::{
         AgentRef, Body, Bootstrap, Command, CreateToken, LogContext, NodeRecord, Outcome,
         ResolveRelease, TokenRole,
     },
+    state::Followed,
 };
 use millwright_model::{
     facts::GatewayFacts,
@@ -76,7 +77,7 @@ fn bodies() -> Vec<Body> {
         expires_at: Timestamp(1_791_816_000_000),
     };
     let release = ResolveRelease {
-        repository: "plant".parse().expect("a name"),
+        followed: Followed::own("plant".parse().expect("a name")),
         reference: "branch main".to_owned(),
         commit: "0123456789abcdef0123456789abcdef01234567".parse().expect("a commit"),
         author: "Ann".to_owned(),
@@ -177,7 +178,7 @@ fn the_first_format_stays_readable() {
     assert_eq!(old.nodes().len(), 1);
     assert!(old.key_allowed("spiffe://c0ffee/operator/admin", &[3; 32]));
     assert!(old.tokens().contains_key("0a0b0c0d0e0f"));
-    let plant = "plant".parse().expect("a name");
+    let plant = Followed::own("plant".parse().expect("a name"));
     assert_eq!(old.release(&plant).map(|release| release.subject.as_str()), Some("First version"));
     assert_eq!(old.gateways_len(), 1);
     assert_eq!(old.agents_at(7), 1);

@@ -11,7 +11,7 @@ use millwright_coordinator_domain::{
         PlanMember, ResolveRelease, StartRollout,
     },
     rollout::{OpenQuestion, PlanRequest, Refused, decide, open_questions, wanted},
-    state::{GateAsked, GateRecord},
+    state::{Followed, GateAsked, GateRecord},
 };
 use millwright_model::{
     assignment::Assignment,
@@ -138,7 +138,7 @@ impl World {
     /// A ref means another commit.
     pub fn resolve(&mut self, repository: &str, commit: u8, author: &str) -> anyhow::Result<()> {
         let release = ResolveRelease {
-            repository: repository.parse()?,
+            followed: Followed::own(repository.parse()?),
             reference: "branch main".to_owned(),
             commit: GitId([commit; 20]),
             author: author.to_owned(),

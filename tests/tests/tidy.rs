@@ -110,7 +110,8 @@ fn dependencies(package: &str) -> BTreeSet<String> {
 
 #[test]
 fn pure_crates_depend_on_the_model_and_pure_libraries_only() {
-    let pure = ["millwright-model", "millwright-render", "serde", "serde_json", "thiserror"];
+    let pure =
+        ["imbl", "millwright-model", "millwright-render", "serde", "serde_json", "thiserror"];
     for package in ["millwright-coordinator-domain", "millwright-agent-domain"] {
         for dependency in dependencies(package) {
             assert!(pure.contains(&dependency.as_str()), "{package} depends on {dependency}");

@@ -6,6 +6,7 @@ mod gateway;
 mod hold;
 mod identity;
 mod presence;
+mod release;
 mod report;
 mod resource;
 mod rollout;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use crate::{
     State, Touched,
     command::{Accepted, Body, Command, LogContext, Outcome, Rejection},
-    state::{Cluster, REQUESTS_MAX, Release, Standing},
+    state::{Cluster, REQUESTS_MAX, Standing},
 };
 
 /// What one body does.
@@ -85,8 +86,8 @@ impl State {
                 self.revoke_agent(scene, &gateway, member, standing)
             }
             Body::ResolveRelease(release) => self.resolve_release(scene, release),
-            Body::ReleaseFailed { repository, message } => {
-                self.release_failed(scene, &repository, message)
+            Body::ReleaseFailed { followed, message } => {
+                self.release_failed(scene, followed, message)
             }
             Body::StartRollout(start) => self.start_rollout(scene, start),
             Body::PlanRefused { fleet, message } => self.plan_refused(scene, &fleet, message),
@@ -141,68 +142,6 @@ impl State {
             spec: OperatorSpec { role: Role::Admin },
         };
         self.put_resources(scene, vec![Resource::Operator(operator)])?;
-        Ok(Accepted::Done)
-    }
-
-    fn resolve_release(
-        &mut self,
-        scene: &mut Scene<'_>,
-        new: crate::command::ResolveRelease,
-    ) -> Judged {
-        if !self.repositories.contains_key(&new.repository) {
-            return Err(not_found(format!("repository {} does not exist", new.repository)));
-        }
-        let moved = self.releases.get(&new.repository).is_none_or(|old| old.commit != new.commit);
-        let release = Release {
-            reference: new.reference,
-            commit: new.commit,
-            author: new.author,
-            subject: new.subject,
-            committed_at: new.committed_at,
-            resolved_at: self.now,
-            error: String::new(),
-        };
-        if moved {
-            self.config_version += 1;
-            let message = format!(
-                "{} is now {} {:?}",
-                release.reference,
-                release.commit.short(),
-                release.subject
-            );
-            let kind = millwright_model::resource::Kind::Repository;
-            self.say(scene.index, kind, new.repository.as_str(), "put", message);
-        }
-        Arc::make_mut(&mut self.releases).insert(new.repository, Arc::new(release));
-        Ok(Accepted::Done)
-    }
-
-    fn release_failed(
-        &mut self,
-        scene: &mut Scene<'_>,
-        repository: &millwright_model::id::Name,
-        message: String,
-    ) -> Judged {
-        if !self.repositories.contains_key(repository) {
-            return Err(not_found(format!("repository {repository} does not exist")));
-        }
-        let releases = Arc::make_mut(&mut self.releases);
-        let mut release = releases.get(repository).map_or_else(
-            || Release {
-                reference: String::new(),
-                commit: millwright_model::digest::GitId::default(),
-                author: String::new(),
-                subject: String::new(),
-                committed_at: millwright_model::time::Timestamp::default(),
-                resolved_at: self.now,
-                error: String::new(),
-            },
-            |known| Release::clone(known),
-        );
-        release.error.clone_from(&message);
-        releases.insert(repository.clone(), Arc::new(release));
-        let kind = millwright_model::resource::Kind::Repository;
-        self.say(scene.index, kind, repository.as_str(), "put", message);
         Ok(Accepted::Done)
     }
 }

@@ -28,7 +28,7 @@ pub use self::{
         StartRollout, Step,
     },
 };
-use crate::render::RenderSpec;
+use crate::{render::RenderSpec, state::Followed};
 
 /// Where in the log a command stands.
 #[derive(Debug, Clone, Copy)]
@@ -95,8 +95,8 @@ pub enum Body {
     ResolveRelease(ResolveRelease),
     /// A ref could not be resolved.
     ReleaseFailed {
-        /// Which repository.
-        repository: Name,
+        /// Which ref.
+        followed: Followed,
         /// Why.
         message: String,
     },
@@ -279,8 +279,8 @@ pub struct UseToken {
 /// See [`Body::ResolveRelease`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResolveRelease {
-    /// Which repository.
-    pub repository: Name,
+    /// Which ref.
+    pub followed: Followed,
     /// The ref as followed.
     pub reference: String,
     /// What it means now.

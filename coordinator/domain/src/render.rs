@@ -20,7 +20,7 @@ use crate::{
     State,
     rollout::owner,
     state::agent_key,
-    state::{AttemptResult, DesiredOrigin},
+    state::{AttemptResult, DesiredOrigin, Followed},
 };
 
 /// Why nobody can say which files a gateway would get.
@@ -81,7 +81,7 @@ pub fn prospect(
     let fleet = &fleet.ok_or_else(|| NoSpec::NoFleet(named()))?.resource;
     let profile = state.profile_of(stored).ok_or_else(|| NoSpec::NoProfile(named()))?;
     let profile = parsed(state, profile)?;
-    let known = state.releases.get(&fleet.spec.repository);
+    let known = state.release(&Followed::by(&fleet.spec));
     let known = known.filter(|release| !release.reference.is_empty());
     let followed = known.map(|release| (release.commit, release.reference.as_str()));
     let (commit, reference) = other.or(followed).ok_or_else(|| NoSpec::NoRelease(named()))?;

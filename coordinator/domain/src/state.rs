@@ -1,6 +1,7 @@
 //! The replicated state. Cheap to clone: maps are shared until one of them changes.
 
 mod audit;
+mod followed;
 mod gate;
 mod gateway;
 mod record;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use self::ring::Ring;
 pub use self::{
     audit::{AUDIT_MAX, Audit},
+    followed::Followed,
     gate::{GateAsked, GateKey, GateOutcome, GateRecord},
     gateway::{
         Attempt, AttemptResult, BackupStatus, Confirmation, Connection, Desired, DesiredOrigin,
@@ -102,7 +104,7 @@ pub struct State {
     /// Their values are sealed.
     #[serde(default)]
     pub(crate) secrets: Large<Name, Arc<Stored<Secret>>>,
-    pub(crate) releases: Map<Name, Arc<Release>>,
+    pub(crate) releases: Map<Followed, Arc<Release>>,
     pub(crate) rollouts: Map<RolloutId, Arc<Rollout>>,
     /// The newest rollout of each fleet.
     pub(crate) newest: Map<Name, RolloutId>,
@@ -186,6 +188,11 @@ impl State {
         &self.repositories
     }
 
+    /// Fleets by name.
+    pub fn fleets(&self) -> &Large<Name, Arc<Stored<Fleet>>> {
+        &self.fleets
+    }
+
     /// Operators by name.
     pub fn operators(&self) -> &Large<Name, Arc<Stored<Operator>>> {
         &self.operators
@@ -197,8 +204,24 @@ impl State {
     }
 
     /// What a ref was resolved to.
-    pub fn release(&self, repository: &Name) -> Option<&Release> {
-        self.releases.get(repository).map(Arc::as_ref)
+    pub fn release(&self, followed: &Followed) -> Option<&Release> {
+        self.releases.get(followed).map(Arc::as_ref)
+    }
+
+    /// What all followed refs were resolved to.
+    pub fn releases(&self) -> &BTreeMap<Followed, Arc<Release>> {
+        &self.releases
+    }
+
+    /// What the refs of one repository were resolved to.
+    pub fn releases_of<'s>(
+        &'s self,
+        repository: &'s Name,
+    ) -> impl Iterator<Item = (&'s Followed, &'s Release)> {
+        let own = Followed::own(repository.clone());
+        let here = self.releases.range(own..);
+        here.take_while(move |(followed, _)| followed.repository == *repository)
+            .map(|(followed, release)| (followed, release.as_ref()))
     }
 
     /// Why a fleet cannot be planned.
@@ -236,12 +259,6 @@ impl State {
         let stored = self.gateways.get(gateway);
         stored.map(|stored| stored.resource.metadata.labels.clone()).unwrap_or_default()
     }
-
-    /// The repository that a fleet follows.
-    pub fn fleet_repository(&self, fleet: &Name) -> Option<&Name> {
-        self.fleets.get(fleet).map(|stored| &stored.resource.spec.repository)
-    }
-
     /// Windows of a fleet.
     pub fn windows_of(&self, fleet: &Name) -> Option<&[millwright_model::window::Window]> {
         self.fleets.get(fleet).map(|stored| &stored.resource.spec.windows[..])

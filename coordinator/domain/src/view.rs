@@ -22,7 +22,7 @@ use self::{
 };
 use crate::{
     State,
-    state::{Large, Stored},
+    state::{Followed, Large, Stored},
 };
 
 /// A resource with its status and the log index of its last change.
@@ -113,7 +113,7 @@ fn pick<N: AsRef<str> + Borrow<str> + Ord, T>(
 }
 
 fn repository_status(state: &State, name: &millwright_model::id::Name) -> Value {
-    let Some(release) = state.releases.get(name) else {
+    let Some(release) = state.release(&Followed::own(name.clone())) else {
         return json!({"state": "Unknown", "reason": "NotResolvedYet", "message": "no node has looked at the remote yet"});
     };
     let failed = !release.error.is_empty();

@@ -4,6 +4,7 @@ use millwright_coordinator_domain::command::{
     AgentRef, Body, Bootstrap, Command, CreateToken, GatewayAction, Instruct, NodeRecord,
     NoteRefusal, ResolveRelease, TokenRole, UseToken,
 };
+use millwright_coordinator_domain::state::Followed;
 use millwright_model::{
     digest::Digest, facts::GatewayFacts, generation::Epoch, id::RequestId, instruction::Answer,
     report::Report, resource::Resource, time::Timestamp,
@@ -57,8 +58,8 @@ fn body_in(body: Wire) -> Result<Body, InvalidBytes> {
             ban,
         },
         Wire::ResolveRelease(release) => Body::ResolveRelease(release_in(release)?),
-        Wire::ReleaseFailed(log::ReleaseFailed { repository, message }) => {
-            Body::ReleaseFailed { repository: repository.parse().map_err(bad)?, message }
+        Wire::ReleaseFailed(log::ReleaseFailed { repository, message, other_ref }) => {
+            Body::ReleaseFailed { followed: followed_in(&repository, other_ref)?, message }
         }
         Wire::StartRollout(start) => Body::StartRollout(rollout::start_in(start)?),
         Wire::PlanRefused(log::PlanRefused { fleet, message }) => {
@@ -163,11 +164,23 @@ fn use_token_in(token: log::UseToken) -> Result<UseToken, InvalidBytes> {
     })
 }
 
+fn followed_in(repository: &str, other_ref: String) -> Result<Followed, InvalidBytes> {
+    let repository = repository.parse().map_err(bad)?;
+    Ok(Followed { repository, other: Some(other_ref).filter(|other| !other.is_empty()) })
+}
+
 fn release_in(release: log::ResolveRelease) -> Result<ResolveRelease, InvalidBytes> {
-    let log::ResolveRelease { repository, reference, commit, author, subject, committed_at_ms } =
-        release;
+    let log::ResolveRelease {
+        repository,
+        reference,
+        commit,
+        author,
+        subject,
+        committed_at_ms,
+        other_ref,
+    } = release;
     Ok(ResolveRelease {
-        repository: repository.parse().map_err(bad)?,
+        followed: followed_in(&repository, other_ref)?,
         reference,
         commit: commit.parse().map_err(bad)?,
         author,

@@ -51,9 +51,10 @@ fn body_out(body: &Body) -> Wire {
             ban: *ban,
         }),
         Body::ResolveRelease(release) => Wire::ResolveRelease(release_out(release)),
-        Body::ReleaseFailed { repository, message } => Wire::ReleaseFailed(log::ReleaseFailed {
-            repository: repository.to_string(),
+        Body::ReleaseFailed { followed, message } => Wire::ReleaseFailed(log::ReleaseFailed {
+            repository: followed.repository.to_string(),
             message: message.clone(),
+            other_ref: followed.other.clone().unwrap_or_default(),
         }),
         Body::StartRollout(start) => Wire::StartRollout(rollout::start_out(start)),
         Body::AdvanceRollout(advance) => Wire::AdvanceRollout(rollout::advance_out(advance)),
@@ -163,9 +164,10 @@ fn use_token_out(token: &UseToken) -> log::UseToken {
 }
 
 fn release_out(release: &ResolveRelease) -> log::ResolveRelease {
-    let ResolveRelease { repository, reference, commit, author, subject, committed_at } = release;
+    let ResolveRelease { followed, reference, commit, author, subject, committed_at } = release;
     log::ResolveRelease {
-        repository: repository.to_string(),
+        repository: followed.repository.to_string(),
+        other_ref: followed.other.clone().unwrap_or_default(),
         reference: reference.clone(),
         commit: commit.to_string(),
         author: author.clone(),

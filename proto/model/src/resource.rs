@@ -8,7 +8,7 @@ mod profile;
 mod schema;
 mod secret;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -134,6 +134,22 @@ pub struct RefSpec {
     pub commit: Option<String>,
 }
 
+impl RefSpec {
+    /// The fields that are set, each with what it is called.
+    pub(crate) fn set(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let Self { branch, tag, semver, commit } = self;
+        let all = [("branch", branch), ("tag", tag), ("semver", semver), ("commit", commit)];
+        all.into_iter().filter_map(|(what, text)| Some((what, text.as_deref()?)))
+    }
+}
+
+/// Such as `branch main`.
+impl fmt::Display for RefSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.set().try_for_each(|(what, text)| write!(f, "{what} {text}"))
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -188,7 +204,6 @@ pub enum Role {
 }
 
 /// Any resource that people write.
-#[expect(clippy::large_enum_variant, reason = "a few hundred exist at a time")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind")]
 pub enum Resource {

@@ -97,7 +97,9 @@ impl Company {
 
     async fn fetch(&self, content: &Content) -> anyhow::Result<(GitId, f64)> {
         let began = Instant::now();
-        let resolved = content.resolve(&self.repository, &self.url, &self.reference).await?;
+        let refs = vec![self.reference.clone()];
+        let mut found = content.resolve(&self.repository, &self.url, refs).await?;
+        let resolved = found.pop().context("the ref")??;
         Ok((resolved.commit, milliseconds(began.elapsed())))
     }
 

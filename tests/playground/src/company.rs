@@ -21,7 +21,8 @@ pub struct Gateway {
     pub data_dir: PathBuf,
     /// The simulated gateway.
     pub sim: Sim,
-    _agent: Process,
+    /// Its agent.
+    pub agent: Process,
 }
 
 /// Names of the gateways of a company.
@@ -62,7 +63,7 @@ pub async fn start(dir: &Path, cluster: &Cluster, name: &str) -> anyhow::Result<
     run(&binary("millwright-agent")?, &args).await.with_context(|| format!("enrolling {name}"))?;
     let log = home.join("agent.log");
     let agent = Process::start(name, "millwright-agent", &["run", "--dir", &agent_dir], &log)?;
-    Ok(Gateway { name: name.to_owned(), data_dir, sim, _agent: agent })
+    Ok(Gateway { name: name.to_owned(), data_dir, sim, agent })
 }
 
 /// The resources of the generated company, as people would write them.

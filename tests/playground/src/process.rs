@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 /// A running program.
@@ -65,6 +66,14 @@ impl Process {
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// SIGSTOP or SIGCONT: a frozen process keeps its connections and hears nothing.
+    pub fn freeze(&self, freeze: bool) -> anyhow::Result<()> {
+        let id = self.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let id = id.with_context(|| format!("{} does not run", self.name))?;
+        let signal = if freeze { Signal::STOP } else { Signal::CONT };
+        kill_process(id, signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
     /// SIGKILL, as a power cut would.

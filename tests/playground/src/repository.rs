@@ -78,6 +78,12 @@ impl Repository {
         self.head().await
     }
 
+    /// Lets a tag mean the newest commit.
+    pub async fn tag(&self, name: &str) -> anyhow::Result<()> {
+        git(&self.bare, &["tag", "--force", name, "HEAD"]).await?;
+        Ok(())
+    }
+
     /// The newest commit.
     pub async fn head(&self) -> anyhow::Result<String> {
         Ok(git(&self.bare, &["rev-parse", "HEAD"]).await?.trim().to_owned())

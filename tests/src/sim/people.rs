@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use millwright_coordinator_domain::{
     command::{Body, GatewayAction, ResolveRelease, RolloutAction},
-    state::RolloutPhase,
+    state::{Followed, RolloutPhase},
 };
 use millwright_model::{
     digest::GitId,
@@ -91,7 +91,7 @@ fn act(sim: &mut Sim, action: RolloutAction) -> Result<(), String> {
 fn commit(sim: &mut Sim) -> Result<(), String> {
     sim.commits = sim.commits.wrapping_add(1);
     let release = ResolveRelease {
-        repository: "plant".parse().expect("a name"),
+        followed: Followed::own("plant".parse().expect("a name")),
         reference: "branch main".to_owned(),
         commit: GitId([sim.commits; 20]),
         author: "ann <ann@plant.example>".to_owned(),

@@ -19,6 +19,7 @@ mod operators;
 mod pairs;
 mod ports;
 mod real_projects;
+mod refs;
 mod remote;
 mod rendered_scan;
 mod rendering;

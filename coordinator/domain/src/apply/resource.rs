@@ -50,6 +50,7 @@ impl State {
         }
         trial.check_size()?;
         if results.iter().any(|(_, _, action)| action != "unchanged") {
+            trial.forget_unfollowed();
             trial.config_version += 1;
         }
         *self = trial;
@@ -205,10 +206,7 @@ impl State {
     ) -> Judged {
         let mut trial = self.clone();
         let removed = match kind {
-            Kind::Repository => {
-                Arc::make_mut(&mut trial.releases).remove(name);
-                trial.repositories.remove(name).is_some()
-            }
+            Kind::Repository => trial.repositories.remove(name).is_some(),
             Kind::SyncProfile => trial.profiles.remove(name).is_some(),
             Kind::Gateway => {
                 trial.desired.remove(name);
@@ -230,6 +228,7 @@ impl State {
             return Err(not_found(format!("{kind} {name} does not exist")));
         }
         trial.check_references()?;
+        trial.forget_unfollowed();
         trial.config_version += 1;
         trial.say(scene.index, kind, name, "delete", "deleted".to_owned());
         *self = trial;

@@ -18,7 +18,7 @@ use crate::{
     State,
     command::PlanStage,
     render::{RenderSpec, parsed, spec_of},
-    state::{Hold, Release},
+    state::{Followed, Hold, Release},
 };
 
 /// A member of a wanted rollout.
@@ -106,7 +106,7 @@ pub fn wanted(state: &State) -> Vec<Result<PlanRequest, Refused>> {
     let owned = Owned::of(state);
     for (name, stored) in &state.fleets {
         let fleet = &stored.resource;
-        let release = state.releases.get(&fleet.spec.repository);
+        let release = state.releases.get(&Followed::by(&fleet.spec));
         match wanted_of(state, fleet, release.map(Arc::as_ref), &owned) {
             Ok(Some(request)) if is_new(&request) => wishes.push(Ok(request)),
             Ok(_) if state.plan_faults.contains_key(name) => {
@@ -127,7 +127,7 @@ pub fn plan_of(
     other: Option<&Release>,
 ) -> Result<Option<PlanRequest>, PlanFault> {
     let Some(stored) = state.fleets.get(name) else { return Ok(None) };
-    let followed = state.releases.get(&stored.resource.spec.repository).map(Arc::as_ref);
+    let followed = state.release(&Followed::by(&stored.resource.spec));
     wanted_of(state, &stored.resource, other.or(followed), &Owned::of(state))
 }
 

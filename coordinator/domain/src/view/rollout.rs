@@ -12,7 +12,7 @@ use super::{gate, gateway::verdict};
 use crate::{
     State,
     rollout::{StageCount, owner},
-    state::{MemberState, Rollout, RolloutPhase},
+    state::{Followed, MemberState, Rollout, RolloutPhase},
     why,
 };
 
@@ -29,17 +29,39 @@ pub(super) fn fleet_status(state: &State, name: &Name) -> Value {
     let newest = state.newest.get(name);
     let rollout = newest.and_then(|id| state.rollouts.get(id));
     let fault = state.plan_faults.get(name);
-    let (word, reason, message) = match (rollout, fault) {
-        (_, Some(fault)) => ("Failed", "CannotPlan", format!("cannot be planned: {fault}")),
-        (None, None) => {
+    // A repository says of its own ref that it cannot be resolved.
+    let own = state.fleets.get(name).map(|stored| Followed::by(&stored.resource.spec));
+    let own = own.filter(|followed| followed.other.is_some());
+    let release = own.as_ref().and_then(|followed| state.release(followed));
+    let lost = release.filter(|release| !release.error.is_empty());
+    let (word, reason, message) = match (rollout, fault, lost) {
+        (Some(rollout), None, _) if moves(rollout) => {
+            (phase_word(rollout), "", rollout_line(rollout))
+        }
+        (_, _, Some(release)) => ("Failed", "ResolveFailed", release.error.clone()),
+        (_, Some(fault), _) => ("Failed", "CannotPlan", format!("cannot be planned: {fault}")),
+        (None, None, None) => {
             ("Waiting", "NoRollout", "no rollout yet: is the repository resolved?".to_owned())
         }
-        (Some(rollout), None) => (phase_word(rollout), "", rollout_line(rollout)),
+        (Some(rollout), None, None) => (phase_word(rollout), "", rollout_line(rollout)),
     };
-    json!({
+    let mut status = json!({
         "gateways": members.len(), "inSync": in_sync, "rollout": newest,
         "state": word, "reason": reason, "message": message,
-    })
+    });
+    if let Some(release) = release.filter(|release| !release.reference.is_empty()) {
+        status["reference"] = json!(release.reference);
+        status["commit"] = json!(release.commit);
+        status["subject"] = json!(release.subject);
+    }
+    status
+}
+
+fn moves(rollout: &Rollout) -> bool {
+    matches!(
+        rollout.phase,
+        RolloutPhase::Planned | RolloutPhase::Running | RolloutPhase::RollingBack
+    )
 }
 
 fn sum(counts: &[StageCount], of: impl Fn(&StageCount) -> u32) -> u32 {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod identity;
+mod refs;
 mod retry;
 mod secret;
 mod windows;
@@ -14,7 +15,7 @@ use millwright_coordinator_domain::{
         PlanMember, ResolveRelease, StartRollout, Step,
     },
     rollout::{decide, wanted},
-    state::{RolloutPhase, Touched},
+    state::{Followed, RolloutPhase, Touched},
     view,
 };
 use millwright_model::{
@@ -118,7 +119,7 @@ impl Cluster {
     /// The same; a person is asked about every member if `asks`.
     fn release_asking(&mut self, commit: u8, asks: bool) {
         self.accepted(Body::ResolveRelease(ResolveRelease {
-            repository: "plant".parse().expect("a name"),
+            followed: Followed::own("plant".parse().expect("a name")),
             reference: "branch main".into(),
             commit: GitId([commit; 20]),
             author: "ann".into(),

@@ -6,7 +6,7 @@ use millwright_coordinator_domain::{
     access::Deed,
     command::StartRollout,
     rollout::{PlanRequest, forecast, plan_of},
-    state::Release,
+    state::{Followed, Release},
     view,
 };
 use millwright_model::{id::Name, time::Span};
@@ -62,18 +62,19 @@ async fn wish(
     fleet: &Name,
     reference: &str,
 ) -> Result<(PlanRequest, String), Status> {
-    let repository = state.fleet_repository(fleet).ok_or_else(|| {
+    let stored = state.fleets().get(fleet).ok_or_else(|| {
         with_hint(
             Code::NotFound,
             format!("fleet {fleet} does not exist"),
             "list them: millctl get fleets",
         )
     })?;
-    let known = state.release(repository);
+    let followed = Followed::by(&stored.resource.spec);
+    let known = state.release(&followed);
     let other = match reference {
         "" => None,
         typed_by_hand => {
-            let (resolved, _) = typed(shared, state, repository, typed_by_hand).await?;
+            let (resolved, _) = typed(shared, state, &followed.repository, typed_by_hand).await?;
             Some(Release {
                 reference: resolved.reference,
                 commit: resolved.commit,

@@ -122,7 +122,7 @@ fn commit_of(state: &State, repository: &Name, text: &str) -> Result<GitId, Stat
     let known = held
         .map(|hold| hold.commit)
         .chain(rolled.map(|rollout| rollout.commit))
-        .chain(state.release(repository).map(|release| release.commit));
+        .chain(state.releases_of(repository).map(|(_, release)| release.commit));
     let found =
         known.into_iter().find(|commit| commit.to_string().starts_with(&text.to_lowercase()));
     found.ok_or_else(|| {

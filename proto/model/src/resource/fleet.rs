@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Strings;
+use super::{RefSpec, Strings};
 use crate::{amount::Amount, gate::Gate, id::Name, selector::Selector, time::Span, window::Window};
 
 /// Spec of a `Fleet`.
@@ -19,6 +19,10 @@ pub struct FleetSpec {
     pub vars: Strings,
     /// Which repository they follow.
     pub repository: Name,
+    /// Not the repository's own ref but this one: exactly one of its fields. It is looked at as often as
+    /// the repository is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r#ref: Option<RefSpec>,
     /// Whether a new commit begins by itself. Default `automatic`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub trigger: Trigger,

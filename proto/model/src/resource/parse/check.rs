@@ -5,23 +5,16 @@ use std::collections::BTreeSet;
 use super::Fault;
 use crate::{
     gate::{Gate, Phase},
-    resource::{FleetSpec, Resource, SyncProfile},
+    resource::{FleetSpec, RefSpec, Resource, SyncProfile},
     window::Window,
 };
 
 /// Rules that a schema does not say.
 pub(super) fn check(resource: &Resource) -> Result<(), Fault> {
     match resource {
-        Resource::Repository(repository) => {
-            let r#ref = &repository.spec.r#ref;
-            let set = [&r#ref.branch, &r#ref.tag, &r#ref.semver, &r#ref.commit];
-            if set.into_iter().flatten().count() != 1 {
-                let message = "set exactly one of branch, tag, semver, commit";
-                return Err(Fault::new("/spec/ref", message));
-            }
-            Ok(())
-        }
+        Resource::Repository(repository) => check_ref(&repository.spec.r#ref),
         Resource::Fleet(fleet) => {
+            fleet.spec.r#ref.iter().try_for_each(check_ref)?;
             let mut seen = BTreeSet::new();
             for (at, stage) in fleet.spec.stages.iter().enumerate() {
                 if !seen.insert(&stage.name) {
@@ -37,6 +30,13 @@ pub(super) fn check(resource: &Resource) -> Result<(), Fault> {
         }
         Resource::SyncProfile(profile) => check_profile(profile),
         Resource::Gateway(_) | Resource::Operator(_) | Resource::Secret(_) => Ok(()),
+    }
+}
+
+fn check_ref(r#ref: &RefSpec) -> Result<(), Fault> {
+    match r#ref.set().count() {
+        1 => Ok(()),
+        _ => Err(Fault::new("/spec/ref", "set exactly one of branch, tag, semver, commit")),
     }
 }
 

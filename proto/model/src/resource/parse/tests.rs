@@ -53,6 +53,25 @@ fn every_error_is_reported_at_once_with_its_place() {
 }
 
 #[test]
+fn one_ref_and_no_more() {
+    for (spec, fine) in [
+        ("repository: plant, ref: {tag: v1}", true),
+        ("repository: plant, ref: {}", false),
+        ("repository: plant, ref: {tag: v1, branch: main}", false),
+    ] {
+        let text = format!(
+            "{{apiVersion: millwright.dev/v1, kind: Fleet, metadata: {{name: all}}, spec: {{{spec}}}}}"
+        );
+        let read = parse_documents(&text, "x.yaml");
+        assert_eq!(read.is_ok(), fine, "{spec}");
+        let errors = read.err().unwrap_or_default();
+        let said =
+            |error: &SourceError| error.to_string().contains("set exactly one of branch, tag");
+        assert!(errors.iter().all(said), "{errors:?}");
+    }
+}
+
+#[test]
 fn hostile_files_end_with_an_error() {
     let deep = "[".repeat(100_000);
     for bad in ["a: &x 1\nb: *x", "kind: 3", "- 1", "kind: Rollout", "a: 1\na: 2", &deep] {
