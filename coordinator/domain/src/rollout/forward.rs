@@ -77,6 +77,9 @@ fn steps_forward(steps: &[Step]) -> bool {
 
 /// Members of a stage that wait for one that failed, or for one that does.
 fn doomed(rollout: &Rollout, at: usize) -> u32 {
+    if rollout.counts().iter().all(|count| count.failed == 0) {
+        return 0;
+    }
     let open = here(rollout, at).filter(|(_, member)| is_open(member));
     u32::try_from(open.filter(|(name, _)| is_doomed(rollout, name)).count()).unwrap_or(u32::MAX)
 }
@@ -192,16 +195,20 @@ struct Room {
 impl Room {
     fn of(state: &State, rollout: &Rollout, at: usize) -> Self {
         let limit = rollout.stages[at].max_concurrent;
-        let (mut own, mut all) = (0_u32, 0_u32);
-        for (gateway, member) in here(rollout, at) {
+        let own = limit.saturating_sub(rollout.counts()[at].running);
+        if own == 0 {
+            // Nobody need look who else is at work.
+            return Self { own, all: 0 };
+        }
+        let all = here(rollout, at).filter(|(gateway, member)| {
             let ours = matches!(
                 member.state,
                 MemberState::Assigned { .. } | MemberState::Reverting { .. }
             );
-            own += u32::from(ours);
-            all += u32::from(ours || is_busy(state, gateway));
-        }
-        Self { own: limit.saturating_sub(own), all: limit.saturating_sub(all) }
+            ours || is_busy(state, gateway)
+        });
+        let all = u32::try_from(all.count()).unwrap_or(u32::MAX);
+        Self { own, all: limit.saturating_sub(all) }
     }
 
     /// Takes a place, if there is one. Who is at work already is told something newer instead, so that a
@@ -241,9 +248,12 @@ fn assign(
     }
     let mut next: Vec<(&GatewayName, &RolloutMember)> =
         here(rollout, at).filter(|(_, member)| member.state == MemberState::Pending).collect();
-    next.sort_by_key(|(gateway, member)| (!sites.has_begun(state, gateway), member.order));
+    next.sort_by_cached_key(|(gateway, member)| (!sites.has_begun(state, gateway), member.order));
     let mut steps = Vec::new();
     for (gateway, member) in next {
+        if room.own == 0 {
+            break;
+        }
         let may = match waits(state, rollout, gateway, member, moment, &sites) {
             None => true,
             // It hears of it when it comes; until then it counts as in flight.
@@ -324,6 +334,9 @@ fn offline(state: &State, rollout: &Rollout, now: Timestamp) -> Vec<Step> {
 /// Deferred members whose agents are back: under the limit of their own stage.
 pub(super) fn returned(state: &State, rollout: &Rollout, moment: &Moment<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
+    if rollout.counts().iter().all(|count| count.deferred == 0) {
+        return steps;
+    }
     let deferred = rollout.members.iter();
     let deferred = deferred.filter(|(_, member)| member.state == MemberState::Deferred);
     let mut sites = Sites::of(state, rollout);
