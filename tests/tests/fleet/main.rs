@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "what was skipped and how much was shown is said")]
 
 mod admission;
+mod assigned_once;
 mod audit;
 mod catch_up;
 mod client;
