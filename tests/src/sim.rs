@@ -52,13 +52,15 @@ pub enum Fault {
     NoGates,
     /// A gate that has answered is asked again.
     AsksTwice,
+    /// Agents do not look at windows again before they write.
+    LateWrites,
     /// The leader sleeps when all is calm.
     Asleep,
 }
 
 impl Fault {
     /// All that can be planted.
-    pub const ALL: [Fault; 9] = [
+    pub const ALL: [Fault; 10] = [
         Fault::NoLimit,
         Fault::NoOrder,
         Fault::NoStages,
@@ -67,6 +69,7 @@ impl Fault {
         Fault::NoHolds,
         Fault::NoGates,
         Fault::AsksTwice,
+        Fault::LateWrites,
         Fault::Asleep,
     ];
 }
@@ -122,8 +125,8 @@ impl Sim {
         let mut world = World::default();
         let plant = people::plant(&mut rng);
         world.put(&plant).expect("the made-up plant is valid");
-        let agents = world.state.gateways_named().map(|name| (name.clone(), Agent::default()));
-        let agents = agents.collect();
+        let names = world.state.gateways_named();
+        let agents = names.map(|name| (name.clone(), Agent::new(&mut rng))).collect();
         Self {
             world,
             rng,
@@ -174,7 +177,7 @@ impl Sim {
 
     fn link(&mut self, name: &GatewayName, connected: bool) -> Result<(), String> {
         if let Some(agent) = self.agents.get_mut(name) {
-            agent.connected = connected;
+            agent.come(connected);
         }
         let before = self.world.state.clone();
         self.world.link(name, connected, "RUNNING");
@@ -234,6 +237,7 @@ impl Sim {
             | Fault::Lies
             | Fault::NoHolds
             | Fault::NoGates
+            | Fault::LateWrites
             | Fault::Asleep => {}
         }
         Body::AdvanceRollout(advance)
@@ -266,6 +270,7 @@ impl Sim {
                 | Fault::NoStages
                 | Fault::Lies
                 | Fault::AsksTwice
+                | Fault::LateWrites
                 | Fault::Asleep => Vec::new(),
             };
             bodies.extend(steps.into_iter().take(1).map(|step| {
@@ -281,6 +286,7 @@ impl Sim {
     }
 
     fn heal(&mut self) -> Result<(), String> {
+        self.agents.values_mut().for_each(Agent::set_clock);
         for name in self.agents.keys().cloned().collect::<Vec<_>>() {
             self.link(&name, true)?;
         }

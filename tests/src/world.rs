@@ -16,7 +16,7 @@ use millwright_coordinator_domain::{
 use millwright_model::{
     assignment::Assignment,
     digest::{Digest, GitId},
-    facts::GatewayFacts,
+    facts::{GatewayFacts, Waiting},
     gate::GateAnswer,
     id::{GatewayName, Member, Name, RequestId},
     report::{Failure, FailureKind, Phase, Report, Step},
@@ -217,19 +217,13 @@ impl World {
 
     /// An agent comes, or goes.
     pub fn link(&mut self, gateway: &GatewayName, connected: bool, state: &str) {
-        let agent = AgentRef {
-            gateway: gateway.clone(),
-            member: Member::Single,
-            version: "0".to_owned(),
-            address: "127.0.0.1".to_owned(),
-            facts: GatewayFacts { state: state.to_owned(), ..GatewayFacts::default() },
-            instance: "i".to_owned(),
+        let body = match connected {
+            true => present(gateway, state, None),
+            false => {
+                let lost = vec![(gateway.clone(), Member::Single)];
+                Body::RecordPresence { node: 1, full: false, connected: Vec::new(), lost }
+            }
         };
-        let (connected, lost) = match connected {
-            true => (vec![agent], Vec::new()),
-            false => (Vec::new(), vec![(gateway.clone(), Member::Single)]),
-        };
-        let body = Body::RecordPresence { node: 1, full: false, connected, lost };
         self.apply("coordinator/n1", "", body);
     }
 
@@ -294,4 +288,17 @@ pub(crate) fn plan(request: PlanRequest) -> StartRollout {
         })
         .collect();
     StartRollout::of(request, members)
+}
+
+/// An agent is there and says what it sees, and what it has put aside.
+pub fn present(gateway: &GatewayName, state: &str, waiting: Option<Waiting>) -> Body {
+    let agent = AgentRef {
+        gateway: gateway.clone(),
+        member: Member::Single,
+        version: "0".to_owned(),
+        address: "127.0.0.1".to_owned(),
+        facts: GatewayFacts { state: state.to_owned(), waiting, ..GatewayFacts::default() },
+        instance: "i".to_owned(),
+    };
+    Body::RecordPresence { node: 1, full: false, connected: vec![agent], lost: Vec::new() }
 }

@@ -48,9 +48,12 @@ fn fleet(rng: &mut StdRng) -> String {
     let dependency = ["hold", "continue", "rollbackDependents"][rng.random_range(0..3)];
     let offline = ["defer", "wait", "fail"][rng.random_range(0..3)];
     let stop = rng.random_range(1..4);
-    let windows = match rng.random_bool(0.4) {
-        true => ", windows: [{name: w, kind: allow, schedule: \"*/20 * * * *\", duration: 12m}]",
-        false => "",
+    let windows = match rng.random_range(0..5) {
+        0 => ", windows: [{name: w, kind: allow, schedule: \"*/20 * * * *\", duration: 12m}]",
+        1 => {
+            ", windows: [{name: w, kind: allow, schedule: \"*/20 * * * *\", duration: 12m, overrun: true}]"
+        }
+        _ => "",
     };
     let phase =
         |rng: &mut StdRng| ["prePlan", "preStage", "preSync", "postStage"][rng.random_range(0..4)];
