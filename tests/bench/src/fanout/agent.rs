@@ -186,7 +186,7 @@ impl Agent {
         seen: &mpsc::UnboundedSender<Seen>,
     ) -> anyhow::Result<()> {
         let at_ms = now_ms();
-        let Assignment { generation, epoch, commit, manifest, .. } = assignment;
+        let Assignment { generation, epoch, attempt, commit, manifest, .. } = assignment;
         seen.send(Seen::Assigned { commit: commit.clone(), at_ms })?;
         self.handled = (epoch, generation);
         self.reported.clone_from(&commit);
@@ -196,6 +196,7 @@ impl Agent {
             member: "single".to_owned(),
             generation,
             epoch,
+            attempt,
             phase: Phase::Applied.into(),
             manifest,
             commit,
