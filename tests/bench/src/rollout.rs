@@ -69,7 +69,8 @@ type Ends = BTreeMap<String, (u64, u64)>;
 
 impl Stages {
     async fn follow(mut control: Control) -> anyhow::Result<Self> {
-        let request = WatchRequest { kind: "Rollout".to_owned(), ..WatchRequest::default() };
+        let request =
+            WatchRequest { kind: "Rollout".to_owned(), brief: true, ..WatchRequest::default() };
         let mut events = control.watch(request).await?.into_inner();
         let (tx, seen) = mpsc::channel(4096);
         let mut task = JoinSet::new();

@@ -2,11 +2,11 @@
 //! report counts for the generation that it names and for no other. A backup's report says only
 //! whether it has taken over what its master applied.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use millwright_model::{
     digest::Digest,
-    id::{GatewayName, Member},
+    id::{GatewayName, Member, RolloutId},
     instruction::InstructionKind,
     report::{Failure, Phase, Report},
     resource::{HISTORY_LIMIT, Kind},
@@ -28,20 +28,30 @@ const RESYNC_LIFE: Span = Span(600_000);
 
 impl State {
     pub(super) fn record_reports(&mut self, scene: &mut Scene<'_>, reports: Vec<Report>) -> Judged {
+        let mut moved = BTreeSet::new();
         for report in reports {
             if self.gateways.contains_key(&report.gateway) && report.epoch == self.epoch {
                 match report.member {
-                    Member::Single | Member::Master => self.record_report(scene, report),
+                    Member::Single | Member::Master => {
+                        moved.extend(self.record_report(scene, report));
+                    }
                     Member::Backup => self.record_backup(scene, report),
                 }
             }
         }
+        // One line for all of them: a thousand gateways that report at once are not a thousand lines.
+        for id in moved {
+            let Some(rollout) = self.rollouts.get(&id) else { continue };
+            let line = crate::view::rollout_line(rollout);
+            self.say(scene.index, Kind::Rollout, id.as_str(), "put", line);
+        }
         Ok(Accepted::Done)
     }
 
-    fn record_report(&mut self, scene: &mut Scene<'_>, report: Report) {
+    /// The rollout that it has moved.
+    fn record_report(&mut self, scene: &mut Scene<'_>, report: Report) -> Option<RolloutId> {
         let gateway = report.gateway.clone();
-        let Some(attempt) = self.attempt_of(report) else { return };
+        let attempt = self.attempt_of(report)?;
         let keep = self.history_limit(&gateway);
         let good = self.good(&gateway, &attempt);
         let status = self.status.entry(gateway.clone()).or_default();
@@ -49,7 +59,7 @@ impl State {
         let number = |one: &Attempt| (one.generation, one.attempt, one.repair);
         let same = |past: &Attempt| number(past) == number(&attempt);
         if status.history.iter().any(same) {
-            return;
+            return None;
         }
         let status = Arc::make_mut(status);
         status.history.push_back(attempt.clone());
@@ -64,7 +74,7 @@ impl State {
         }
         let message = line(&attempt);
         self.say(scene.index, Kind::Gateway, gateway.as_str(), "put", message.clone());
-        self.settle(scene, &gateway, &attempt, message);
+        self.settle(&gateway, &attempt, message)
     }
 
     /// `None` for progress, which is no history.
@@ -131,23 +141,22 @@ impl State {
 
     fn settle(
         &mut self,
-        scene: &mut Scene<'_>,
         gateway: &GatewayName,
         attempt: &Attempt,
         message: String,
-    ) {
-        let Some(desired) = self.desired.get(gateway) else { return };
+    ) -> Option<RolloutId> {
+        let desired = self.desired.get(gateway)?;
         // A try that another one has replaced moves nothing.
         if attempt.attempt != desired.attempt || attempt.generation != desired.generation {
-            return;
+            return None;
         }
         let (id, now) = (desired.rollout.clone(), self.now);
         let rollouts = Arc::make_mut(&mut self.rollouts);
-        let Some(rollout) = rollouts.get_mut(&id) else { return };
-        let Some(member) = rollout.members.get(gateway) else { return };
+        let rollout = rollouts.get_mut(&id)?;
+        let member = rollout.members.get(gateway)?;
         // Evidence is of the member's own generation, whatever the phase: a gateway that was away says
         // what became of it when the rollout has long ended.
-        let Some(next) = moved(member, attempt, message) else { return };
+        let next = moved(member, attempt, message)?;
         let rollout = Arc::make_mut(rollout);
         rollout.revision += 1;
         if matches!(next, MemberState::Applied { .. } | MemberState::Reverted { .. }) {
@@ -155,8 +164,7 @@ impl State {
         }
         rollout.set(gateway, next, now);
         keep_snapshot(rollout, gateway, attempt);
-        let line = crate::view::rollout_line(rollout);
-        self.say(scene.index, Kind::Rollout, id.as_str(), "put", line);
+        Some(id)
     }
 
     fn record_backup(&mut self, scene: &mut Scene<'_>, report: Report) {

@@ -13,7 +13,7 @@ use super::{
     count::StageCount,
     decide::stopped,
     gate::{Point, consent},
-    seen::{is_busy, is_offline, unwell},
+    seen::{self, is_busy, unwell, with_busy},
     site::Sites,
     waits::{Moment, Waits, waits},
 };
@@ -200,12 +200,12 @@ impl Room {
             // Nobody need look who else is at work.
             return Self { own, all: 0 };
         }
-        let all = here(rollout, at).filter(|(gateway, member)| {
+        let all = with_busy(state, here(rollout, at)).filter(|(member, is_busy)| {
             let ours = matches!(
                 member.state,
                 MemberState::Assigned { .. } | MemberState::Reverting { .. }
             );
-            ours || is_busy(state, gateway)
+            ours || *is_busy
         });
         let all = u32::try_from(all.count()).unwrap_or(u32::MAX);
         Self { own, all: limit.saturating_sub(all) }
@@ -304,12 +304,9 @@ fn offline(state: &State, rollout: &Rollout, now: Timestamp) -> Vec<Step> {
     if policy.policy == OfflinePolicy::Wait || rollout.progress_of(at).opened_at.is_none() {
         return Vec::new();
     }
-    let away = rollout.members.iter().filter(|(gateway, member)| {
-        member.stage as usize == at
-            && member.state == MemberState::Pending
-            && is_offline(state, gateway, policy.after, now)
-    });
-    let away: BTreeSet<&GatewayName> = away.map(|(gateway, _)| gateway).collect();
+    let pending = here(rollout, at).filter(|(_, member)| member.state == MemberState::Pending);
+    let pending = pending.map(|(gateway, _)| gateway);
+    let away: BTreeSet<&GatewayName> = seen::offline(state, pending, policy.after, now).collect();
     let mut all = away.clone();
     if policy.policy == OfflinePolicy::Defer {
         // A site that keeps together and has not begun comes back as a whole.

@@ -1,5 +1,7 @@
 //! What the state tells of a gateway, as far as rollouts ask. What is not known is never good news.
 
+use std::sync::Arc;
+
 use millwright_model::{
     facts::Waiting,
     generation::Generation,
@@ -9,7 +11,7 @@ use millwright_model::{
 
 use crate::{
     State,
-    state::{Connection, GatewayStatus, MemberState, RolloutMember},
+    state::{Connection, Desired, GatewayStatus, Large, MemberState, RolloutMember},
 };
 
 /// The connection of the node that is written.
@@ -20,14 +22,21 @@ fn written(status: &GatewayStatus) -> Option<&Connection> {
 
 /// Whether the agent that writes is connected.
 pub(super) fn is_connected(state: &State, gateway: &GatewayName) -> bool {
-    let connection = state.status.get(gateway).and_then(|status| written(status));
-    connection.is_some_and(|connection| connection.connected)
+    state.status.get(gateway).is_some_and(|status| is_there(status))
+}
+
+fn is_there(status: &GatewayStatus) -> bool {
+    written(status).is_some_and(|connection| connection.connected)
 }
 
 /// Since when the agent that writes is away: the beginning of time for one that never came, `None` for
 /// one that is connected.
 pub(crate) fn away_since(state: &State, gateway: &GatewayName) -> Option<Timestamp> {
-    match state.status.get(gateway).and_then(|status| written(status)) {
+    since(state.status.get(gateway).map(AsRef::as_ref))
+}
+
+fn since(status: Option<&GatewayStatus>) -> Option<Timestamp> {
+    match status.and_then(written) {
         None => Some(Timestamp(0)),
         Some(connection) if connection.connected => None,
         Some(connection) => Some(connection.since),
@@ -41,7 +50,23 @@ pub(super) fn is_offline(
     after: Span,
     now: Timestamp,
 ) -> bool {
-    away_since(state, gateway).is_some_and(|since| since.plus(after) <= now)
+    for_long(state.status.get(gateway), after, now)
+}
+
+fn for_long(status: Option<&Arc<GatewayStatus>>, after: Span, now: Timestamp) -> bool {
+    since(status.map(AsRef::as_ref)).is_some_and(|since| since.plus(after) <= now)
+}
+
+/// Those of whom [`is_offline`] would say so.
+pub(super) fn offline<'s>(
+    state: &'s State,
+    gateways: impl Iterator<Item = &'s GatewayName>,
+    after: Span,
+    now: Timestamp,
+) -> impl Iterator<Item = &'s GatewayName> {
+    let seen = beside(gateways.map(|gateway| (gateway, ())), &state.status);
+    let away = seen.filter(move |(_, (), status)| for_long(*status, after, now));
+    away.map(|(gateway, (), _)| gateway)
 }
 
 /// Whether a gateway has what it shall have, whoever said so.
@@ -65,12 +90,40 @@ pub(crate) fn put_aside<'s>(state: &'s State, gateway: &GatewayName) -> Option<&
 
 /// Whether the gateway is at work on what it was told last.
 pub(super) fn is_busy(state: &State, gateway: &GatewayName) -> bool {
-    let Some(desired) = state.desired.get(gateway) else { return false };
-    let last = state.status.get(gateway).and_then(|status| status.history.back());
-    let ended = last.is_some_and(|last| {
+    busy(state.desired.get(gateway), state.status.get(gateway))
+}
+
+fn busy(desired: Option<&Arc<Desired>>, status: Option<&Arc<GatewayStatus>>) -> bool {
+    let (Some(desired), Some(status)) = (desired, status) else { return false };
+    let ended = status.history.back().is_some_and(|last| {
         (last.generation, last.attempt) >= (desired.generation, desired.attempt)
     });
-    !ended && is_connected(state, gateway)
+    !ended && is_there(status)
+}
+
+/// Members with whether each is at work on what it was told last, as [`is_busy`] says of one.
+pub(super) fn with_busy<'s>(
+    state: &'s State,
+    members: impl Iterator<Item = (&'s GatewayName, &'s RolloutMember)>,
+) -> impl Iterator<Item = (&'s RolloutMember, bool)> {
+    let told = beside(members, &state.desired);
+    let told = told.map(|(gateway, member, desired)| (gateway, (member, desired)));
+    let seen = beside(told, &state.status);
+    seen.map(|(_, (member, desired), status)| (member, busy(desired, status)))
+}
+
+/// What a map has of each of these names, all in their order: one walk along both, where looking every
+/// name up takes ten times as long.
+fn beside<'s, T, V>(
+    names: impl Iterator<Item = (&'s GatewayName, T)>,
+    map: &'s Large<GatewayName, V>,
+) -> impl Iterator<Item = (&'s GatewayName, T, Option<&'s V>)> {
+    let mut entries = map.iter().peekable();
+    names.map(move |(name, value)| {
+        while entries.next_if(|(known, _)| *known < name).is_some() {}
+        let found = entries.peek().filter(|(known, _)| *known == name);
+        (name, value, found.map(|(_, entry)| *entry))
+    })
 }
 
 /// Why a member that was applied is no evidence any more: `None` while it is. The evidence must be of the
