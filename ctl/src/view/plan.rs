@@ -1,6 +1,6 @@
 //! A plan as people read it: what it brings, its stages and gates, what changes on each gateway, and when.
 
-use millwright_model::time::{Span, Timestamp};
+use millwright_model::time::Timestamp;
 use serde_json::Value;
 
 use super::{bytes, fields::Fields, list, maybe, number, short, text, words};
@@ -147,7 +147,7 @@ fn forecast(out: &mut Fields, value: &Value, style: Style, width: Option<usize>)
     let at = |path: &str| Timestamp(number(value, &format!("/status/forecast{path}")));
     let all = list(value, "/status/forecast/members");
     out.heading("If nothing fails");
-    let whole = Span(at("/endsAt").since(now).0 / 1_000 * 1_000);
+    let whole = at("/endsAt").since(now).to_seconds();
     let ends = match text(value, "/status/forecast/completes").as_str() {
         "true" => format!("{}, after {whole}", at("/endsAt")),
         _ => "not before the deadline".to_owned(),
@@ -165,8 +165,8 @@ fn forecast(out: &mut Fields, value: &Value, style: Style, width: Option<usize>)
             vec![
                 text(one, "/gateway"),
                 begins.to_string(),
-                Span(ends.since(begins).0).to_string(),
-                Span(ends.since(now).0 / 1_000 * 1_000).to_string(),
+                ends.since(begins).to_seconds().to_string(),
+                ends.since(now).to_seconds().to_string(),
             ]
         })
         .collect();

@@ -114,6 +114,16 @@ impl FromStr for Span {
     }
 }
 
+impl Span {
+    /// Whole seconds, as people read it; less than one stays as it is.
+    pub fn to_seconds(self) -> Self {
+        match self.0 {
+            0..1_000 => self,
+            more => Self(more / 1_000 * 1_000),
+        }
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == 0 {
