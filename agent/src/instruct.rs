@@ -157,7 +157,10 @@ pub fn dry_run(work: &Work, verdict: &Verdict) -> Said {
             .map(|write| write.file.path.to_string())
     };
     let added = changes.added();
+    let (changed, removed) = (changes.write.len() - added, changes.remove.len());
     let detail = json!({
+        // Paths are only the first of many.
+        "counts": {"added": added, "changed": changed, "removed": removed},
         "added": paths(&mut writes(true)),
         "changed": paths(&mut writes(false)),
         "removed": paths(&mut changes.remove.iter().map(|remove| remove.path.to_string())),
@@ -167,13 +170,17 @@ pub fn dry_run(work: &Work, verdict: &Verdict) -> Said {
         "failures": failures,
         "notices": work.plan.notices,
     });
-    let message = format!(
-        "{added} files would be added, {} changed, {} removed",
-        changes.write.len() - added,
-        changes.remove.len()
-    );
+    let message = format!("{added} files would be added, {changed} changed, {removed} removed");
     match failures.is_empty() {
         true => Said::done(message).with(detail),
-        false => Said::failed(format!("{} checks failed; {message}", failures.len())).with(detail),
+        false => {
+            let first = failures.first().map(|failure| failure.message.as_str());
+            let checks = match failures.len() {
+                1 => "1 check".to_owned(),
+                count => format!("{count} checks"),
+            };
+            let said = format!("{checks} failed: {}", first.unwrap_or_default());
+            Said::failed(said).with(detail)
+        }
     }
 }

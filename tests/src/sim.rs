@@ -52,6 +52,8 @@ pub enum Fault {
     NoGates,
     /// A gate that has answered is asked again.
     AsksTwice,
+    /// Dry runs are not waited for.
+    NoDryRuns,
     /// Agents do not look at windows again before they write.
     LateWrites,
     /// The leader sleeps when all is calm.
@@ -60,7 +62,7 @@ pub enum Fault {
 
 impl Fault {
     /// All that can be planted.
-    pub const ALL: [Fault; 10] = [
+    pub const ALL: [Fault; 11] = [
         Fault::NoLimit,
         Fault::NoOrder,
         Fault::NoStages,
@@ -69,6 +71,7 @@ impl Fault {
         Fault::NoHolds,
         Fault::NoGates,
         Fault::AsksTwice,
+        Fault::NoDryRuns,
         Fault::LateWrites,
         Fault::Asleep,
     ];
@@ -228,6 +231,9 @@ impl Sim {
                 let all = 0..u32::try_from(known.stages.len()).unwrap_or(0);
                 advance.steps.extend(all.map(|stage| Step::OpenStage { stage }));
             }
+            Fault::NoDryRuns if known.policy.dry_run => {
+                advance.steps.push(Step::OpenStage { stage: 0 });
+            }
             Fault::AsksTwice => advance.steps.extend(
                 known.questions().iter().map(|record| Step::AskGate { key: record.key.clone() }),
             ),
@@ -237,6 +243,7 @@ impl Sim {
             | Fault::Lies
             | Fault::NoHolds
             | Fault::NoGates
+            | Fault::NoDryRuns
             | Fault::LateWrites
             | Fault::Asleep => {}
         }
@@ -270,6 +277,7 @@ impl Sim {
                 | Fault::NoStages
                 | Fault::Lies
                 | Fault::AsksTwice
+                | Fault::NoDryRuns
                 | Fault::LateWrites
                 | Fault::Asleep => Vec::new(),
             };

@@ -38,6 +38,7 @@ fn every_planted_fault_is_found() {
             Fault::NoHolds => "held commit",
             Fault::NoGates => "has not agreed",
             Fault::AsksTwice => "was asked again",
+            Fault::NoDryRuns => "before its dry run",
             Fault::LateWrites => "writes",
             Fault::Asleep => "never ends",
         };

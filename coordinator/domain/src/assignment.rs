@@ -1,23 +1,37 @@
 //! What one agent is told, from the state.
 
+use std::sync::Arc;
+
 use millwright_model::{
     assignment::{Assignment, Begun},
-    id::{GatewayName, Member},
-    instruction::Instruction,
+    digest::Digest,
+    generation::Generation,
+    id::{GatewayName, Member, RolloutId},
+    instruction::{Instruction, InstructionKind},
     selector::Selector,
     window::Window,
 };
 
 use crate::{
     State,
+    render::RenderSpec,
     rollout::owner,
-    state::{Desired, DesiredOrigin, GatewayStatus},
+    state::{Desired, DesiredOrigin, GatewayStatus, InstructionRecord, Rollout, RolloutMember},
 };
 
 /// The assignment of an agent; `None` while it has none. A backup has one only once the master has
 /// applied the same: until then there is nothing that it could have taken over.
 pub fn assignment_of(state: &State, gateway: &GatewayName, member: Member) -> Option<Assignment> {
-    let desired = state.desired.get(gateway)?;
+    told(state, gateway, member, state.desired.get(gateway)?)
+}
+
+/// What an agent would be told if the gateway were to have this.
+fn told(
+    state: &State,
+    gateway: &GatewayName,
+    member: Member,
+    desired: &Desired,
+) -> Option<Assignment> {
     let status = state.status.get(gateway);
     let attempt = match member {
         Member::Single | Member::Master => desired.attempt,
@@ -108,19 +122,80 @@ pub fn peer_activity(state: &State, gateway: &GatewayName, member: Member) -> St
     seen.map(|facts| facts.activity_level.clone()).unwrap_or_default()
 }
 
+/// Manifests that the agents of a gateway may read, and how they are made: of what it shall have, and of
+/// what they are asked to try.
+pub fn readable<'s>(state: &'s State, gateway: &GatewayName) -> Vec<(Digest, &'s Arc<RenderSpec>)> {
+    let desired = state.desired.get(gateway).map(|one| (one.manifest, &one.render));
+    let tried = open(state, gateway).filter_map(|one| {
+        let (_, _, member) = tried(state, gateway, one)?;
+        Some((member.manifest, &member.render))
+    });
+    desired.into_iter().chain(tried).collect()
+}
+
+/// Instructions that nobody has answered and that are not void yet.
+fn open<'s>(
+    state: &'s State,
+    gateway: &GatewayName,
+) -> impl Iterator<Item = &'s InstructionRecord> {
+    let all = state.status.get(gateway).into_iter().flat_map(|status| &status.instructions);
+    all.filter(|one| one.answer.is_none() && one.expires_at > state.now)
+}
+
+/// What the dry run of a rollout is about.
+fn tried<'s>(
+    state: &'s State,
+    gateway: &GatewayName,
+    instruction: &InstructionRecord,
+) -> Option<(RolloutId, &'s Rollout, &'s RolloutMember)> {
+    if instruction.kind != InstructionKind::DryRun || instruction.subject.is_empty() {
+        return None;
+    }
+    let id: RolloutId = instruction.subject.parse().ok()?;
+    let rollout = state.rollouts.get(&id)?;
+    Some((id, rollout, rollout.members.get(gateway)?))
+}
+
 /// Instructions that this agent has not answered and that are not void yet, oldest first.
 pub fn instructions_of(state: &State, gateway: &GatewayName, member: Member) -> Vec<Instruction> {
-    let Some(status) = state.status.get(gateway) else { return Vec::new() };
-    status
-        .instructions
-        .iter()
-        .filter(|one| one.member == member && one.answer.is_none() && one.expires_at > state.now)
+    open(state, gateway)
+        .filter(|one| one.member == member)
         .map(|one| Instruction {
             id: one.id.clone(),
             kind: one.kind,
             subject: one.subject.clone(),
             reason: one.reason.clone(),
-            assignment: assignment_of(state, gateway, member),
+            assignment: match tried(state, gateway, one) {
+                Some((id, rollout, tried)) => {
+                    let desired = planned(state, gateway, id, rollout, tried);
+                    told(state, gateway, member, &desired)
+                }
+                None => assignment_of(state, gateway, member),
+            },
         })
         .collect()
+}
+
+/// What a rollout would have a gateway have.
+fn planned(
+    state: &State,
+    gateway: &GatewayName,
+    id: RolloutId,
+    rollout: &Rollout,
+    tried: &RolloutMember,
+) -> Desired {
+    let last = state.desired.get(gateway).map_or(Generation(0), |desired| desired.generation);
+    Desired {
+        generation: last.next(),
+        reference: rollout.reference.clone(),
+        manifest: tried.manifest,
+        render: Arc::clone(&tried.render),
+        roots: tried.roots.clone(),
+        rollout: id,
+        attempt: 1,
+        origin: DesiredOrigin::Rollout,
+        trigger: String::new(),
+        full: false,
+        begun: Begun::Rollout,
+    }
 }

@@ -5,6 +5,7 @@
 mod back;
 mod count;
 mod decide;
+mod dry_run;
 mod forecast;
 mod forward;
 mod gate;
@@ -26,6 +27,7 @@ pub use self::{
     plan::{PlanRequest, Refused, WantedMember, plan_of, wanted},
 };
 pub(crate) use self::{
+    dry_run::{DryRuns, PATIENCE as DRY_RUN_PATIENCE},
     forward::{sick, soaks_until},
     gate::{Consent, Point, consent},
     plan::hold_of,

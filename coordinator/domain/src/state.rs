@@ -1,6 +1,7 @@
 //! The replicated state. Cheap to clone: maps are shared until one of them changes.
 
 mod audit;
+mod dry_run;
 mod followed;
 mod gate;
 mod gateway;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use self::ring::Ring;
 pub use self::{
     audit::{AUDIT_MAX, Audit},
+    dry_run::{DryRun, DryRunAnswer, DryRunDiff},
     followed::Followed,
     gate::{GateAsked, GateKey, GateOutcome, GateRecord},
     gateway::{

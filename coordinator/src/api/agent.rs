@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt};
-use millwright_coordinator_domain::State;
+use millwright_coordinator_domain::{State, assignment::readable};
 use millwright_model::{digest::Digest, id::GatewayName, manifest::Manifest};
 use millwright_proto::{
     agent::{self, agent_service_server::AgentService},
@@ -40,16 +40,26 @@ impl AgentApi {
         Self { shared }
     }
 
-    /// The manifest that the gateway shall have now, rendered or from the cache.
+    /// A manifest that the gateway shall have, or try, rendered or from the cache.
     async fn manifest(
         &self,
         state: &State,
         gateway: &GatewayName,
+        digest: Digest,
     ) -> Result<Arc<Manifest>, Status> {
-        let desired = state
-            .assignment(gateway)
-            .ok_or_else(|| Status::not_found(format!("{gateway} has no assignment")))?;
-        crate::source::ensure(&self.shared, state, &desired.render).await
+        let all = readable(state, gateway);
+        let (_, spec) = all.iter().find(|(known, _)| *known == digest).ok_or_else(|| {
+            let known: Vec<String> = all.iter().map(|(known, _)| known.to_string()).collect();
+            Status::not_found(format!("manifest {digest} is none of {gateway}: {known:?} are"))
+        })?;
+        let manifest = crate::source::ensure(&self.shared, state, spec).await?;
+        match manifest.digest() == digest {
+            true => Ok(manifest),
+            false => Err(Status::internal(format!(
+                "what should be manifest {digest} of {gateway} is {} now",
+                manifest.digest()
+            ))),
+        }
     }
 }
 
@@ -85,13 +95,7 @@ impl AgentService for AgentApi {
         let agent::GetManifestRequest { digest, base, generation: _ } = request.into_inner();
         let digest = digest_of(&digest)?;
         let published = self.shared.consensus.state();
-        let manifest = self.manifest(&published.state, &gateway).await?;
-        if manifest.digest() != digest {
-            return Err(Status::not_found(format!(
-                "{gateway} shall have manifest {}, not {digest}",
-                manifest.digest()
-            )));
-        }
+        let manifest = self.manifest(&published.state, &gateway, digest).await?;
         let base = match base.is_empty() {
             true => None,
             false => self.shared.content.manifest_by_digest(&digest_of(&base)?),
@@ -114,10 +118,14 @@ impl AgentService for AgentApi {
         let digests: Vec<Digest> =
             digests.iter().map(|bytes| digest_of(bytes)).collect::<Result<_, _>>()?;
         let published = self.shared.consensus.state();
-        let manifest = self.manifest(&published.state, &gateway).await?;
         // An agent gets the files of its own gateway and no others.
         let mut others: BTreeSet<Digest> = digests.iter().copied().collect();
-        manifest.tree().take_out(&mut others);
+        for (manifest, _) in readable(&published.state, &gateway) {
+            if !others.is_empty() {
+                let manifest = self.manifest(&published.state, &gateway, manifest).await?;
+                manifest.tree().take_out(&mut others);
+            }
+        }
         if let Some(other) = others.first() {
             return Err(Status::permission_denied(format!("{other} is no file of {gateway}")));
         }

@@ -203,6 +203,7 @@ fn step_in(step: log::RolloutStep) -> Result<Step, InvalidBytes> {
     Ok(match step.as_str() {
         "ask_approval" => Step::AskApproval { stage },
         "ask_gate" => Step::AskGate { key: serde_json::from_slice(&gate_key_json).map_err(bad)? },
+        "dry_run" => Step::DryRun { gateway: gateway()? },
         "open_stage" => Step::OpenStage { stage },
         "close_stage" => Step::CloseStage { stage },
         "assign" => Step::Assign { gateway: gateway()? },
@@ -234,6 +235,7 @@ fn step_out(step: &Step) -> log::RolloutStep {
             gate_key_json: json(key),
             ..log::RolloutStep::default()
         },
+        Step::DryRun { gateway } => plain("dry_run", gateway.to_string(), 0, none()),
         Step::OpenStage { stage } => plain("open_stage", none(), *stage, none()),
         Step::CloseStage { stage } => plain("close_stage", none(), *stage, none()),
         Step::Assign { gateway } => plain("assign", gateway.to_string(), 0, none()),

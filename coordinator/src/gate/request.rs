@@ -5,12 +5,12 @@ use std::sync::Arc;
 use millwright_coordinator_domain::{
     State,
     rollout::OpenQuestion,
-    state::{Before, GatewayStatus, MemberState, Rollout, RolloutMember},
+    state::{Before, DryRunDiff, GatewayStatus, MemberState, Rollout, RolloutMember},
 };
 use millwright_model::{
     gate::{
-        AboutCommit, AboutGateway, AboutRepository, AboutSession, Bounded, GATEWAYS_MAX, Gate,
-        GateRequest, SESSIONS_MAX, Subject,
+        AboutCommit, AboutDryRun, AboutGateway, AboutRepository, AboutSession, Bounded,
+        GATEWAYS_MAX, Gate, GateRequest, SESSIONS_MAX, Subject,
     },
     id::GatewayName,
 };
@@ -71,7 +71,21 @@ pub async fn of(
             members.iter().flat_map(|(name, _)| sessions(state, name)),
             SESSIONS_MAX,
         ),
+        dry_runs: rollout.policy.dry_run.then(|| {
+            Bounded::of(
+                members.iter().filter_map(|(name, member)| dry_run(name, member)),
+                GATEWAYS_MAX,
+            )
+        }),
     })
+}
+
+/// What an agent said it would change, if it has.
+fn dry_run(gateway: &GatewayName, member: &RolloutMember) -> Option<AboutDryRun> {
+    let answer = member.dry_run.as_ref()?.answer.as_ref()?;
+    let DryRunDiff { added, changed, removed, bytes } = answer.diff?;
+    let (ok, message) = (answer.ok, answer.message.clone());
+    Some(AboutDryRun { gateway: gateway.clone(), ok, message, added, changed, removed, bytes })
 }
 
 fn is_meant(

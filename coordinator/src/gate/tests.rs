@@ -142,6 +142,7 @@ fn request() -> GateRequest {
         diff: DiffSummary::default(),
         gateways: Bounded::default(),
         open_sessions: Bounded::default(),
+        dry_runs: None,
     }
 }
 

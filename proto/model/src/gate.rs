@@ -19,8 +19,9 @@ pub use self::{
         RETRY_AFTER_MIN, WARNING_CHARS_MAX, WARNINGS_MAX, parse_answer,
     },
     request::{
-        AboutCommit, AboutGateway, AboutRepository, AboutSession, Bounded, DiffSummary,
-        GATEWAYS_MAX, GateRequest, MESSAGE_CHARS_MAX, PATHS_MAX, SESSIONS_MAX, Subject,
+        AboutCommit, AboutDryRun, AboutGateway, AboutRepository, AboutSession, Bounded,
+        DiffSummary, GATEWAYS_MAX, GateRequest, MESSAGE_CHARS_MAX, PATHS_MAX, SESSIONS_MAX,
+        Subject,
     },
     url::origin,
     verdict::{GateVerdict, RETRY_AFTER_DEFAULT, verdict},

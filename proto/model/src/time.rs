@@ -116,6 +116,7 @@ impl FromStr for Span {
 
 impl Span {
     /// Whole seconds, as people read it; less than one stays as it is.
+    #[must_use]
     pub fn to_seconds(self) -> Self {
         match self.0 {
             0..1_000 => self,

@@ -3,13 +3,14 @@
 
 mod clock;
 
-use millwright_coordinator_domain::command::Body;
+use millwright_coordinator_domain::{assignment::instructions_of, command::Body};
 use millwright_model::{
     assignment::{Assignment, Origin},
     digest::Digest,
     facts::Waiting,
     generation::Generation,
-    id::GatewayName,
+    id::{GatewayName, Member},
+    instruction::Answer,
     report::{Phase, Report},
     time::Timestamp,
 };
@@ -100,6 +101,7 @@ pub(super) fn round(sim: &mut Sim, faults: bool) -> Result<(), String> {
                 agent.job = Some(Job { assignment, was_allowed, left });
             }
         }
+        dry_run(sim, &name, faults)?;
         work(sim, &name)?;
         tell(sim, &name, faults)?;
     }
@@ -150,6 +152,20 @@ fn work(sim: &mut Sim, name: &GatewayName) -> Result<(), String> {
     sim.watch.ended(&report, agent.files);
     agent.reports.push(report);
     Ok(())
+}
+
+/// Says what would change, now and then that something would stop it; the answer may be lost.
+fn dry_run(sim: &mut Sim, name: &GatewayName, faults: bool) -> Result<(), String> {
+    let connected = sim.agents.get(name).is_some_and(|agent| agent.connected);
+    let asked = instructions_of(&sim.world.state, name, Member::Single).into_iter().next();
+    let Some(asked) = asked.filter(|_| connected && !(faults && sim.rng.random_bool(0.5))) else {
+        return Ok(());
+    };
+    let ok = !(faults && sim.rng.random_bool(0.05));
+    let (gateway, member) = (name.clone(), Member::Single);
+    let message = if ok { "fine" } else { "1 checks failed" }.to_owned();
+    let answer = Answer { id: asked.id, gateway, member, ok, message, detail: String::new() };
+    sim.apply("coordinator/n1", Body::RecordAnswers { answers: vec![answer] })
 }
 
 /// The coordinator hears that windows hold it back, once for each assignment and connection.

@@ -4,6 +4,7 @@
 mod applied;
 mod audit;
 mod dependencies;
+mod dry_runs;
 mod gates;
 mod generations;
 mod holds;
@@ -100,6 +101,7 @@ impl Watch {
         limits::check(&seen)
             .and_then(|()| dependencies::check(&seen))
             .and_then(|()| stages::check(&seen))
+            .and_then(|()| dry_runs::check(&seen))
             .and_then(|()| windows::check(&seen))
             .and_then(|()| holds::check(&seen))
             .and_then(|()| gates::check(&seen))

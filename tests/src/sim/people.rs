@@ -55,6 +55,7 @@ fn fleet(rng: &mut StdRng) -> String {
         }
         _ => "",
     };
+    let dry_run = rng.random_bool(0.2);
     let phase =
         |rng: &mut StdRng| ["prePlan", "preStage", "preSync", "postStage"][rng.random_range(0..4)];
     let sites = match rng.random_range(0..4) {
@@ -74,7 +75,7 @@ fn fleet(rng: &mut StdRng) -> String {
     };
     format!(
         "{{apiVersion: millwright.dev/v1, kind: Fleet, metadata: {{name: all}}, spec: {{repository: plant, onFailure: {failure}, \
-         dependencyFailure: {dependency}, stopWhen: {{failed: {stop}}}, offline: {{policy: {offline}, after: 1m}}, perGatewayDeadline: 10m, \
+         dependencyFailure: {dependency}, stopWhen: {{failed: {stop}}}, offline: {{policy: {offline}, after: 1m}}, perGatewayDeadline: 10m, dryRun: {dry_run}, \
          stages: [{{name: canary, select: stage=canary, soak: {soak}}}, {{name: rest, maxConcurrent: {limit}, approval: {{required: {approval}, expires: 20m}}}}]{windows}{gates}{sites}}}}}\n"
     )
 }

@@ -8,6 +8,7 @@ mod assigned_once;
 mod audit;
 mod catch_up;
 mod client;
+mod dry_run;
 mod e2e;
 mod fault_sweep;
 mod full_disk;

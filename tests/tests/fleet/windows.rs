@@ -27,7 +27,7 @@ async fn windows(case: &Case, dir: &Path, windows: &str) -> anyhow::Result<()> {
 }
 
 /// One more commit, and nothing else.
-async fn follow(case: &Case, dir: &Path, commit: &str) -> anyhow::Result<()> {
+pub(super) async fn follow(case: &Case, dir: &Path, commit: &str) -> anyhow::Result<()> {
     let repository = case.plant.agent_dir.with_file_name("repository");
     apply(case, dir, &format!(
         "apiVersion: millwright.dev/v1\nkind: Repository\nmetadata: {{name: plant}}\nspec: {{url: \"file://{}\", \
@@ -37,7 +37,7 @@ async fn follow(case: &Case, dir: &Path, commit: &str) -> anyhow::Result<()> {
     .await
 }
 
-async fn apply(case: &Case, dir: &Path, text: &str) -> anyhow::Result<()> {
+pub(super) async fn apply(case: &Case, dir: &Path, text: &str) -> anyhow::Result<()> {
     let file = dir.join("resources.yaml");
     std::fs::write(&file, text)?;
     case.plant.cluster.ctl(&["apply", "-f", &file.display().to_string(), "--detach"]).await?;

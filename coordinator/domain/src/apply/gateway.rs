@@ -1,13 +1,13 @@
 //! What people ask of one gateway: retry, sync, rollback, pause, resume, confirm, and instructions to its
 //! agents with their answers.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use millwright_model::{
     assignment::Begun,
     digest::Digest,
-    id::{GatewayName, Member},
-    instruction::Answer,
+    id::{GatewayName, Member, RolloutId},
+    instruction::{Answer, InstructionKind},
     resource::Kind,
 };
 
@@ -234,33 +234,54 @@ impl State {
             expires_at,
             answer: None,
         };
-        let message = format!("{kind} asked for by {}", record.by);
+        self.hand(scene, &gateway, record);
+        Ok(Accepted::Done)
+    }
+
+    /// Gives an agent an instruction.
+    pub(super) fn hand(
+        &mut self,
+        scene: &mut Scene<'_>,
+        gateway: &GatewayName,
+        record: InstructionRecord,
+    ) {
+        let message = format!("{} asked for by {}", record.kind, record.by);
         let status = self.status.entry(gateway.clone()).or_default();
         push(&mut Arc::make_mut(status).instructions, record);
         scene.touched.gateways.insert(gateway.clone());
         self.say(scene.index, Kind::Gateway, gateway.as_str(), "put", message);
-        Ok(Accepted::Done)
     }
 
     pub(super) fn record_answers(&mut self, scene: &mut Scene<'_>, answers: Vec<Answer>) -> Judged {
+        let mut moved = BTreeSet::new();
         for answer in answers {
-            self.record_answer(scene, answer);
+            moved.extend(self.record_answer(scene, answer));
+        }
+        for id in moved {
+            let Some(rollout) = self.rollouts.get(&id) else { continue };
+            let line = crate::view::rollout_line(rollout);
+            self.say(scene.index, Kind::Rollout, id.as_str(), "put", line);
         }
         Ok(Accepted::Done)
     }
 
-    fn record_answer(&mut self, scene: &mut Scene<'_>, answer: Answer) {
+    /// The rollout that waits for it.
+    fn record_answer(&mut self, scene: &mut Scene<'_>, answer: Answer) -> Option<RolloutId> {
         let now = self.now;
         let Answer { id, gateway, member, ok, message, detail } = answer;
-        let Some(status) = self.status.get_mut(&gateway) else { return };
+        let status = self.status.get_mut(&gateway)?;
         let open = |one: &&mut InstructionRecord| {
             one.id == id && one.member == member && one.answer.is_none()
         };
         let status = Arc::make_mut(status);
-        let Some(record) = status.instructions.iter_mut().find(open) else { return };
+        let record = status.instructions.iter_mut().find(open)?;
         let said = format!("{}: {message}", record.kind);
-        record.answer = Some(InstructionAnswer { ok, message, detail, at: now });
+        let answer = InstructionAnswer { ok, message, detail, at: now };
+        record.answer = Some(answer.clone());
+        let of_rollout = record.kind == InstructionKind::DryRun && !record.subject.is_empty();
+        let subject = record.subject.clone();
         self.say(scene.index, Kind::Gateway, gateway.as_str(), "put", said);
+        of_rollout.then(|| self.dry_run_answered(&gateway, &subject, &id, &answer)).flatten()
     }
 
     /// Whether nothing new may be given to a gateway now, and why.

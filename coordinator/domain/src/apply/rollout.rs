@@ -1,6 +1,7 @@
 //! Beginning a rollout, and what becomes of the one before.
 
 mod act;
+mod dry_run;
 mod gate;
 mod steps;
 
@@ -108,6 +109,7 @@ impl State {
             since: self.now,
             before: None,
             forgiven: false,
+            dry_run: None,
             revert: false,
         };
         (gateway, Arc::new(entry))

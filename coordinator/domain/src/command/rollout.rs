@@ -166,6 +166,11 @@ pub enum Step {
         /// What.
         key: GateKey,
     },
+    /// An agent is asked what it would change.
+    DryRun {
+        /// Whose.
+        gateway: GatewayName,
+    },
     /// Members of a stage may begin.
     OpenStage {
         /// Which.

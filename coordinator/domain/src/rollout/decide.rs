@@ -6,7 +6,7 @@ use millwright_model::{
     time::Timestamp,
 };
 
-use super::{Moment, back, forward, gate, plan, seen::put_aside, stop};
+use super::{Moment, back, dry_run, forward, gate, plan, seen::put_aside, stop};
 use crate::{
     State,
     command::{AdvanceRollout, Body, Finish, Scope, Step},
@@ -29,6 +29,7 @@ pub fn decide(state: &State, now: Timestamp) -> Vec<Body> {
                     }
                     steps
                 }
+                RolloutPhase::Planned => dry_run::planned(state, rollout, now),
                 // Those that were deferred catch up.
                 RolloutPhase::Completed
                     if plan::hold_of(state, &rollout.repository, rollout.commit).is_none()
@@ -39,7 +40,6 @@ pub fn decide(state: &State, now: Timestamp) -> Vec<Body> {
                     forward::returned(state, rollout, &moment)
                 }
                 RolloutPhase::Completed
-                | RolloutPhase::Planned
                 | RolloutPhase::Failed
                 | RolloutPhase::Aborted
                 | RolloutPhase::Superseded => Vec::new(),
@@ -71,6 +71,9 @@ fn running(state: &State, rollout: &Rollout, now: Timestamp) -> Vec<Step> {
         || plan::hold_of(state, &rollout.repository, rollout.commit).is_some()
     {
         return Vec::new();
+    }
+    if let Some(steps) = dry_run::before(state, rollout, now) {
+        return steps;
     }
     let asked = gate::consent(state, rollout, gate::Point::Plan, now);
     let denied = |message| vec![Step::Finish { finish: Finish::Failed, message }];

@@ -86,8 +86,10 @@ struct Play {
 }
 
 impl Play {
-    fn begin(state: &State, start: StartRollout, now: Timestamp) -> Result<Self, String> {
+    fn begin(state: &State, mut start: StartRollout, now: Timestamp) -> Result<Self, String> {
         let mut state = state.clone();
+        // No agent can be asked in a forecast; a dry run takes seconds.
+        start.policy.dry_run = false;
         // The plan may be under way already: what is left of it is no forecast of the whole.
         std::sync::Arc::make_mut(&mut state.newest).remove(&start.fleet);
         let fleet = start.fleet.clone();

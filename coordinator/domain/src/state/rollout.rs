@@ -12,7 +12,7 @@ use millwright_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{GateKey, GateRecord, Large};
+use super::{DryRun, GateKey, GateRecord, Large};
 use crate::{
     command::{Finish, PlanStage},
     render::RenderSpec,
@@ -118,6 +118,9 @@ pub struct RolloutMember {
     /// A person goes on although it failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forgiven: bool,
+    /// What its agent said it would change, where the fleet asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<DryRun>,
     /// It is to have its previous files again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revert: bool,

@@ -12,7 +12,7 @@ use super::{gate, gateway::verdict};
 use crate::{
     State,
     rollout::{StageCount, owner},
-    state::{Followed, MemberState, Rollout, RolloutPhase},
+    state::{Followed, MemberState, Rollout, RolloutMember, RolloutPhase},
     why,
 };
 
@@ -110,9 +110,9 @@ pub(crate) fn rollout_line(rollout: &Rollout) -> String {
     line
 }
 
-fn member_words(state: &MemberState) -> (&'static str, u64, String) {
-    match state {
-        MemberState::Pending => ("pending", 0, String::new()),
+fn member_words(member: &RolloutMember) -> (&'static str, u64, String) {
+    match &member.state {
+        MemberState::Pending => ("pending", 0, dry_run_words(member).unwrap_or_default()),
         MemberState::Assigned { generation } => ("assigned", generation.0, String::new()),
         MemberState::Applied { generation } => ("applied", generation.0, String::new()),
         MemberState::Failed { generation, message } => ("failed", generation.0, message.clone()),
@@ -121,6 +121,14 @@ fn member_words(state: &MemberState) -> (&'static str, u64, String) {
         MemberState::Reverting { generation } => ("reverting", generation.0, String::new()),
         MemberState::Reverted { generation } => ("reverted", generation.0, String::new()),
     }
+}
+
+fn dry_run_words(member: &RolloutMember) -> Option<String> {
+    let dry_run = member.dry_run.as_ref()?;
+    Some(match &dry_run.answer {
+        None => "its agent looks what would change".to_owned(),
+        Some(answer) => answer.message.clone(),
+    })
 }
 
 /// Where a stage stands.
@@ -175,10 +183,15 @@ pub(super) fn rollout_json(state: &State, id: &RolloutId, rollout: &Rollout) -> 
         .members
         .iter()
         .map(|(gateway, member)| {
-            let (word, generation, message) = member_words(&member.state);
+            let (word, generation, message) = member_words(member);
             let stage = rollout.stages.get(member.stage as usize).map(|stage| &stage.name);
-            json!({"gateway": gateway, "stage": stage, "state": word, "dependsOn": member.depends_on,
-                "generation": generation, "message": message, "since": member.since})
+            let mut shown = json!({"gateway": gateway, "stage": stage, "state": word,
+                "dependsOn": member.depends_on, "generation": generation, "message": message,
+                "since": member.since});
+            if let Some(dry_run) = &member.dry_run {
+                shown["dryRun"] = json!(dry_run);
+            }
+            shown
         })
         .collect();
     let failed = rollout.members.values().find_map(|member| match &member.state {

@@ -9,7 +9,7 @@ use millwright_model::{
 use super::{Blocker, SAME_MAX, gateway};
 use crate::{
     State,
-    rollout::{Consent, Moment, Point, Sites, consent, hold_of, sick, soaks_until},
+    rollout::{Consent, DryRuns, Moment, Point, Sites, consent, hold_of, sick, soaks_until},
     state::{GateKey, GateRecord, MemberState, Rollout, RolloutMember, RolloutPhase},
 };
 
@@ -32,6 +32,18 @@ pub(super) fn blockers(
         | RolloutPhase::Failed
         | RolloutPhase::Aborted
         | RolloutPhase::Superseded => return found,
+    }
+    let dry_runs = DryRuns::of(state, rollout, now).filter(|all| all.open() > 0);
+    if let Some(dry_runs) = dry_runs {
+        let message = format!("waits for what {} agents would change", dry_runs.open());
+        let clear = format!("millctl rollout status {id}");
+        found.push(
+            Blocker::new("DryRun", id, message)
+                .by("the agents")
+                .since(rollout.started_at)
+                .clear(clear),
+        );
+        return found;
     }
     found.extend(stage(state, id, rollout, now));
     found.extend(members(state, id, rollout, now));

@@ -60,6 +60,29 @@ pub struct GateRequest {
     pub gateways: Bounded<AboutGateway>,
     /// Who is at work on them.
     pub open_sessions: Bounded<AboutSession>,
+    /// What their agents said they would change, where the fleet asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_runs: Option<Bounded<AboutDryRun>>,
+}
+
+/// What one agent said it would change, by its own look at its files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AboutDryRun {
+    /// Where.
+    pub gateway: GatewayName,
+    /// Whether nothing would stop it.
+    pub ok: bool,
+    /// In words.
+    pub message: String,
+    /// Files that would be added.
+    pub added: u32,
+    /// Files that would change.
+    pub changed: u32,
+    /// Files that would be removed.
+    pub removed: u32,
+    /// Bytes that would be written.
+    pub bytes: u64,
 }
 
 /// What a question is about.

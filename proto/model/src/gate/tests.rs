@@ -141,6 +141,7 @@ fn request() -> GateRequest {
         },
         gateways: Bounded::of(gateways, GATEWAYS_MAX),
         open_sessions: Bounded::of([session], SESSIONS_MAX),
+        dry_runs: None,
     }
 }
 
@@ -158,6 +159,23 @@ fn a_question_says_what_it_is_and_is_bounded() {
     assert_eq!(sent["openSessions"]["items"][0]["since"], "2026-10-12T14:34:14Z");
     assert_eq!(sent["commit"]["message"].as_str().unwrap().chars().count(), MESSAGE_CHARS_MAX);
     assert_eq!(serde_json::from_slice::<GateRequest>(&bytes).unwrap(), request());
+    assert!(sent.get("dryRuns").is_none(), "nobody has asked for them");
+    let fine = AboutDryRun {
+        gateway: "GW_1".parse().unwrap(),
+        ok: true,
+        message: "3 files would be changed".to_owned(),
+        added: 0,
+        changed: 3,
+        removed: 0,
+        bytes: 12,
+    };
+    let dry_runs = Some(Bounded::of([fine], GATEWAYS_MAX));
+    let sent: Value =
+        serde_json::from_slice(&GateRequest { dry_runs, ..request() }.to_json()).unwrap();
+    assert_eq!(
+        (&sent["dryRuns"]["total"], &sent["dryRuns"]["items"][0]["changed"]),
+        (&json!(1), &json!(3))
+    );
 }
 
 #[test]

@@ -23,6 +23,10 @@ pub struct FleetSpec {
     /// the repository is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r#ref: Option<RefSpec>,
+    /// Before a rollout changes anything every agent says exactly what it would change, for the plan and
+    /// for gates; what would stop one of them stops the rollout. Default no.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dry_run: bool,
     /// Whether a new commit begins by itself. Default `automatic`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub trigger: Trigger,
@@ -100,6 +104,7 @@ impl FleetSpec {
             gates: self.gates.clone(),
             site_consistency: self.site_consistency,
             limits: self.limits,
+            dry_run: self.dry_run,
         }
     }
 }
@@ -129,6 +134,9 @@ pub struct RolloutPolicy {
     /// See [`FleetSpec::limits`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: FleetLimits,
+    /// See [`FleetSpec::dry_run`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dry_run: bool,
 }
 
 impl Default for RolloutPolicy {
@@ -143,6 +151,7 @@ impl Default for RolloutPolicy {
             gates: Vec::new(),
             site_consistency: None,
             limits: FleetLimits::default(),
+            dry_run: false,
         }
     }
 }

@@ -140,6 +140,7 @@ fn resume(rollout: &mut Rollout, said: &Said) -> Result<String, Rejection> {
 /// A question that nobody answered in time is asked once more, and so is a gate that said no.
 fn ask_again(rollout: &mut Rollout) {
     rollout.ask_gates_again();
+    rollout.dry_run_again();
     let Some(progress) = rollout.current().and_then(|at| rollout.progress.get_mut(at)) else {
         return;
     };

@@ -56,6 +56,7 @@ impl State {
                 step,
                 Step::AskApproval { .. }
                     | Step::AskGate { .. }
+                    | Step::DryRun { .. }
                     | Step::OpenStage { .. }
                     | Step::CloseStage { .. }
             );
@@ -78,6 +79,7 @@ impl State {
                 });
             }
             Step::AskGate { key } => self.ask_gate(rollout, key),
+            Step::DryRun { gateway } => self.ask_dry_run(scene, id, rollout, &gateway),
             Step::OpenStage { stage } => {
                 rollout.moved_at = now;
                 self.at_stage(scene, id, rollout, stage, "begins", |progress| {
