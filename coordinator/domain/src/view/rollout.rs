@@ -12,7 +12,7 @@ use super::{gate, gateway::verdict};
 use crate::{
     State,
     rollout::{StageCount, owner},
-    state::{Followed, MemberState, Rollout, RolloutMember, RolloutPhase},
+    state::{DryRunDiff, Followed, MemberState, Rollout, RolloutMember, RolloutPhase},
     why,
 };
 
@@ -125,9 +125,13 @@ fn member_words(member: &RolloutMember) -> (&'static str, u64, String) {
 
 fn dry_run_words(member: &RolloutMember) -> Option<String> {
     let dry_run = member.dry_run.as_ref()?;
-    Some(match &dry_run.answer {
+    let answer = dry_run.answer.as_ref();
+    Some(match answer.map(|answer| (answer, answer.diff.filter(|_| answer.ok))) {
         None => "its agent looks what would change".to_owned(),
-        Some(answer) => answer.message.clone(),
+        Some((_, Some(DryRunDiff { added, changed, removed, .. }))) => {
+            format!("would add {added}, change {changed}, remove {removed}")
+        }
+        Some((answer, None)) => answer.message.clone(),
     })
 }
 
