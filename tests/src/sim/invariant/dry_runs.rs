@@ -1,5 +1,5 @@
-//! No stage of a fleet that asks for dry runs opens before every agent that can be asked has said that
-//! nothing would stop it, or has had its time.
+//! No stage of a fleet that asks for dry runs opens before every agent that is there has said that nothing
+//! would stop it, or has had its time. Who has come since the leader looked is not asked.
 
 use millwright_coordinator_domain::state::MemberState;
 use millwright_model::time::Span;
@@ -8,6 +8,8 @@ use super::Seen;
 
 /// What an agent has to answer.
 const PATIENCE: Span = Span(600_000);
+/// How old the state may be that a leader decides on: eight of the simulation's rounds.
+const OLD: Span = Span(320_000);
 
 pub(super) fn check(seen: &Seen<'_>) -> Result<(), String> {
     for (id, rollout) in seen.after.rollouts() {
@@ -23,8 +25,10 @@ pub(super) fn check(seen: &Seen<'_>) -> Result<(), String> {
         let Some(before) = seen.before.rollouts().get(id) else { continue };
         for (gateway, member) in &before.members {
             let status = seen.before.gateway_status(gateway);
-            let there =
-                status.is_some_and(|status| status.connections.values().any(|c| c.connected));
+            let there = status.is_some_and(|status| {
+                let mut all = status.connections.values();
+                all.any(|one| one.connected && one.since.plus(OLD) <= seen.now)
+            });
             let heard = member.dry_run.as_ref().is_some_and(|dry_run| {
                 let answer = dry_run.answer.as_ref();
                 let fine = answer.is_some_and(|answer| answer.ok);
