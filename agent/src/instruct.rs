@@ -4,7 +4,7 @@
 use millwright_agent_domain::job::{Event, Verdict};
 use millwright_model::{
     instruction::{Instruction, InstructionKind},
-    report::{Failure, Step},
+    report::{Failure, Retry, Step},
 };
 use serde_json::json;
 
@@ -159,6 +159,8 @@ pub fn dry_run(work: &Work, verdict: &Verdict) -> Said {
     let added = changes.added();
     let (changed, removed) = (changes.write.len() - added, changes.remove.len());
     let detail = json!({
+        // All of it may pass by itself: the other coordinator, a gateway that starts.
+        "passing": !failures.is_empty() && failures.iter().all(|one| one.retry != Retry::Never),
         // Paths are only the first of many.
         "counts": {"added": added, "changed": changed, "removed": removed},
         "added": paths(&mut writes(true)),

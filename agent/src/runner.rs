@@ -152,6 +152,7 @@ impl Runner {
         let verdict = match self.drive(work, job).await? {
             Outcome::Ended(verdict) => verdict,
             Outcome::Closed(closed) => {
+                self.forget_next().await;
                 self.put_aside(work.assignment.clone(), closed);
                 return Ok(());
             }
@@ -163,8 +164,23 @@ impl Runner {
         self.journal.append(&Record::Entered(State::Ended))?;
         self.tools.state.keep_in_hand(None)?;
         self.journal.clear()?;
+        match verdict {
+            Verdict::Failed { .. } | Verdict::RolledBack { .. } => self.forget_next().await,
+            // Its files may lie there.
+            Verdict::Inconsistent { .. } => {}
+            Verdict::Applied { .. } | Verdict::DryRun { .. } => {}
+        }
         self.settle(work, &verdict).await;
         Ok(())
+    }
+
+    /// A change that has left nothing behind: a person's files that it would have replaced are not ours.
+    async fn forget_next(&self) {
+        let forgotten =
+            self.tools.on_disk(Step::Report, |tools, _| tools.state.forget_next_manifest());
+        if forgotten.await.is_err() {
+            tracing::warn!("the manifest of a change that was not made could not be removed");
+        }
     }
 
     /// On a full disk what was staged goes: the gateway needs the room more than the next try does.

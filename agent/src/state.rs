@@ -187,6 +187,11 @@ impl StateDir {
         })
     }
 
+    /// What was to be applied never was, or is gone again: nothing that only it names is ours.
+    pub fn forget_next_manifest(&self) -> Done<()> {
+        fs::discard(&self.dir.join("manifest-next.pb"))
+    }
+
     /// What was being applied is applied. May be repeated.
     pub fn promote_manifest(&self) -> Done<()> {
         let next = self.dir.join("manifest-next.pb");

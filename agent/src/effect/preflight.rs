@@ -50,7 +50,8 @@ async fn check(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
         tools
             .on_disk(Step::Preflight, move |tools, local| {
                 match local.applied.as_ref().is_some_and(|a| a.digest() == keep.digest()) {
-                    true => Ok(()),
+                    // Else what a power cut left of another change would be promoted.
+                    true => tools.state.forget_next_manifest(),
                     false => tools.state.keep_next_manifest(&keep),
                 }
             })

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use millwright_agent_domain::{
     changes::{Changes, Write},
-    job::Event,
+    job::{Event, Mode},
 };
 use millwright_model::report::{FailureKind, Step};
 
@@ -42,12 +42,15 @@ async fn stage(tools: &Tools, work: &Work) -> Result<Event, Event> {
         return Err(failed(millwright_model::report::Failure::new(Step::Stage, kind, message)));
     };
     let changes = Arc::clone(&work.plan.changes);
-    let digest = manifest.digest();
+    let (digest, mode) = (manifest.digest(), work.mode);
     tools
         .on_disk(Step::Stage, move |tools, _| {
             copy_and_dress(tools, &changes)?;
             faults::point("stage.manifest");
-            tools.state.keep_next_manifest(&manifest)?;
+            // What is only tried is never ours.
+            if mode == Mode::Apply {
+                tools.state.keep_next_manifest(&manifest)?;
+            }
             faults::point("stage.sync");
             match changes.write.len() <= fs::SYNC_EACH_MAX {
                 true => fs::sync_each(tools.state.path(), staged_files(&tools.state, &changes)),

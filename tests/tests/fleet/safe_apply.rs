@@ -3,6 +3,7 @@
 
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
+use anyhow::Context;
 use gateway_sim::{Command, Kind, faults::Fault, knobs::ScanOutcome, sessions::NewSession};
 use playground::{
     plant::{Files, Plant, Settings, project},
@@ -143,6 +144,28 @@ async fn a_foreign_lock_is_waited_for_and_named() -> anyhow::Result<()> {
     case.plant.cluster.ctl(&["get", "gateways"]).await?;
     case.change("applied").await?;
     case.runs(3)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_change_that_was_not_made_names_is_not_ours() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    // A person's own view, where a commit would put one too.
+    let theirs = case.plant.data_dir.join(VIEW.replace("/main/", "/other/"));
+    std::fs::create_dir_all(theirs.parent().context("a folder")?)?;
+    std::fs::write(&theirs, "{\"theirs\": true}")?;
+    let lock = Command::Lock {
+        kind: Kind::Projects,
+        actor: "api-token:other:10.0.0.9".into(),
+        hold_ms: 60_000,
+    };
+    case.plant.sim.run(lock).await?;
+    let commit = case.plant.commit(&project("line", &[("main", "text 1"), ("other", "x")]))?;
+    case.plant.bring(&commit, "failed").await?;
+    case.plant.sim.run(Command::Unlock { kind: Kind::Projects }).await?;
+    // The next commit has no such view: what nobody has written here stays.
+    case.change("applied").await?;
+    assert_eq!(std::fs::read_to_string(&theirs)?, "{\"theirs\": true}");
+    Ok(())
 }
 
 /// Somebody else has the lock when it is looked at after the commit: the first look is the preflight's,
