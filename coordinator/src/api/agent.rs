@@ -9,6 +9,7 @@ use millwright_proto::{
     agent::{self, agent_service_server::AgentService},
     common,
 };
+use millwright_render::spec::RenderSpec;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -47,10 +48,11 @@ impl AgentApi {
         gateway: &GatewayName,
         digest: Digest,
     ) -> Result<Arc<Manifest>, Status> {
-        let all = readable(state, gateway);
+        let all = specs(state, gateway)?;
         let (_, spec) = all.iter().find(|(known, _)| *known == digest).ok_or_else(|| {
             let known: Vec<String> = all.iter().map(|(known, _)| known.to_string()).collect();
-            Status::not_found(format!("manifest {digest} is none of {gateway}: {known:?} are"))
+            let known = known.join(" or ");
+            Status::not_found(format!("{gateway} shall have manifest {known}, not {digest}"))
         })?;
         let manifest = crate::source::ensure(&self.shared, state, spec).await?;
         match manifest.digest() == digest {
@@ -120,17 +122,34 @@ impl AgentService for AgentApi {
         let published = self.shared.consensus.state();
         // An agent gets the files of its own gateway and no others.
         let mut others: BTreeSet<Digest> = digests.iter().copied().collect();
-        for (manifest, _) in readable(&published.state, &gateway) {
-            if !others.is_empty() {
-                let manifest = self.manifest(&published.state, &gateway, manifest).await?;
-                manifest.tree().take_out(&mut others);
+        let mut failed = None;
+        for (manifest, _) in specs(&published.state, &gateway)? {
+            if others.is_empty() {
+                break;
+            }
+            // What it has may not be made any more, and what it is to try all the same.
+            match self.manifest(&published.state, &gateway, manifest).await {
+                Ok(manifest) => manifest.tree().take_out(&mut others),
+                Err(status) => failed = failed.or(Some(status)),
             }
         }
         if let Some(other) = others.first() {
-            return Err(Status::permission_denied(format!("{other} is no file of {gateway}")));
+            let denied = || Status::permission_denied(format!("{other} is no file of {gateway}"));
+            return Err(failed.unwrap_or_else(denied));
         }
         let batches = self.shared.content.fetch_stream(digests);
         Ok(Response::new(Box::pin(batches.map(crate::source::batch_out))))
+    }
+}
+
+/// Manifests that an agent may read, at least one.
+fn specs<'s>(
+    state: &'s State,
+    gateway: &GatewayName,
+) -> Result<Vec<(Digest, &'s Arc<RenderSpec>)>, Status> {
+    match readable(state, gateway) {
+        none if none.is_empty() => Err(Status::not_found(format!("{gateway} has no assignment"))),
+        all => Ok(all),
     }
 }
 

@@ -27,6 +27,8 @@ const MESSAGE_MAX: usize = 500;
 /// What is followed in one repository.
 #[derive(Debug, Clone, PartialEq)]
 struct Subject {
+    /// When this repository, or a fleet that names a ref of it, changed last.
+    version: u64,
     url: String,
     refs: Vec<(Followed, RefSpec)>,
 }
@@ -80,13 +82,14 @@ fn subjects(state: &State) -> BTreeMap<Name, Subject> {
     for (name, stored) in state.repositories() {
         let RepositorySpec { url, r#ref, .. } = stored.resource.spec.clone();
         let refs = vec![(Followed::own(name.clone()), r#ref)];
-        all.insert(name.clone(), Subject { url, refs });
+        all.insert(name.clone(), Subject { version: stored.version, url, refs });
     }
     for stored in state.fleets().values() {
         let spec = &stored.resource.spec;
         let (Some(r#ref), Some(subject)) = (&spec.r#ref, all.get_mut(&spec.repository)) else {
             continue;
         };
+        subject.version = subject.version.max(stored.version);
         let named = Followed::by(spec);
         if subject.refs.iter().all(|(known, _)| *known != named) {
             subject.refs.push((named, r#ref.clone()));
@@ -109,7 +112,7 @@ impl Looks {
             }
             (due.busy, due.changed) = (true, false);
             let (content, name) = (shared.content.clone(), name.clone());
-            let Subject { url, refs } = due.subject.clone();
+            let Subject { url, refs, .. } = due.subject.clone();
             self.running.spawn(async move {
                 let (followed, specs): (Vec<_>, Vec<_>) = refs.into_iter().unzip();
                 let found = match content.resolve(&name, &url, specs).await {

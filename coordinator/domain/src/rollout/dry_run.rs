@@ -46,7 +46,8 @@ impl<'r> DryRuns<'r> {
                 Some((_, Some(answer))) if answer.ok => {}
                 Some((_, Some(answer))) => all.faults.push((gateway, &answer.message)),
                 Some((dry_run, None)) => {
-                    all.asked += usize::from(dry_run.asked_at.plus(PATIENCE) > now);
+                    let in_time = dry_run.asked_at.plus(PATIENCE) > now;
+                    all.asked += usize::from(in_time && is_connected(state, gateway));
                 }
             }
         }

@@ -286,6 +286,13 @@ pub struct GatewayStatus {
 }
 
 impl GatewayStatus {
+    /// The node that is written: the one that connects as the only node, else the master.
+    pub fn written_member(&self) -> Member {
+        let single = self.connections.contains_key(Member::Single.as_str());
+        let pair = self.connections.contains_key(Member::Master.as_str());
+        if pair && !single { Member::Master } else { Member::Single }
+    }
+
     /// What is seen of the node that is written.
     pub fn written_facts(&self) -> GatewayFacts {
         let of = |member: Member| self.facts.get(member.as_str());

@@ -95,6 +95,8 @@ fn start(
     if plan_hash.is_some_and(|hash| hash != rollout.plan_hash) {
         return Err(stale("the plan is another one by now: look at it again"));
     }
+    // What stood in the way then may not do so any more.
+    rollout.dry_run_again();
     rollout.phase = RolloutPhase::Running;
     rollout.started_at = said.at;
     rollout.moved_at = said.at;

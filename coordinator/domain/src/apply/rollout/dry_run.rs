@@ -15,6 +15,9 @@ use crate::{
     state::{DryRun, DryRunAnswer, DryRunDiff, InstructionAnswer, InstructionRecord, Rollout},
 };
 
+/// Times that an agent is asked whose answer is about something that may pass.
+const DRY_RUN_TRIES: u32 = 3;
+
 impl State {
     pub(super) fn ask_dry_run(
         &mut self,
@@ -31,11 +34,10 @@ impl State {
         let attempt = member.dry_run.as_ref().map_or(1, |dry_run| dry_run.attempt + 1);
         let asked = DryRun { attempt, asked_at: now, answer: None, void: false };
         Arc::make_mut(member).dry_run = Some(asked);
-        let connections = self.status.get(gateway).map(|status| &status.connections);
-        let is_pair = connections.is_some_and(|all| all.contains_key(Member::Master.as_str()));
+        let written = self.status.get(gateway).map(|status| status.written_member());
         let record = InstructionRecord {
             id: DryRun::instruction(id, attempt),
-            member: if is_pair { Member::Master } else { Member::Single },
+            member: written.unwrap_or(Member::Single),
             kind: InstructionKind::DryRun,
             subject: id.to_string(),
             by: id.to_string(),
@@ -66,10 +68,15 @@ impl State {
         let rollout = Arc::make_mut(rollout);
         rollout.revision += 1;
         let member = Arc::make_mut(rollout.members.get_mut(gateway)?);
-        member.dry_run.as_mut()?.answer = Some(DryRunAnswer {
+        let dry_run = member.dry_run.as_mut()?;
+        let detail: Value = serde_json::from_str(&answer.detail).unwrap_or_default();
+        // What passes by itself is asked again before it stops anything.
+        let passes = !answer.ok && detail["passing"] == true;
+        dry_run.void = passes && dry_run.attempt % DRY_RUN_TRIES != 0;
+        dry_run.answer = Some(DryRunAnswer {
             ok: answer.ok,
             message: answer.message.clone(),
-            diff: diff(&answer.detail),
+            diff: diff(&detail),
         });
         Some(id)
     }
@@ -92,8 +99,7 @@ impl Rollout {
 }
 
 /// The numbers of an agent's answer. An older agent names paths only.
-fn diff(detail: &str) -> Option<DryRunDiff> {
-    let detail: Value = serde_json::from_str(detail).ok()?;
+fn diff(detail: &Value) -> Option<DryRunDiff> {
     let count = |of: &str| u32::try_from(detail["counts"][of].as_u64()?).ok();
     Some(DryRunDiff {
         added: count("added")?,
