@@ -3,13 +3,13 @@
 
 use libfuzzer_sys::fuzz_target;
 use millwright_model::{
-    digest::GitId,
     id::Member,
     resource::{Resource, Strings, parse_documents},
+    template::Release,
 };
 use millwright_render::{
     normalize::{Programs, Rules},
-    spec::{Inputs, render_spec},
+    spec::{Inputs, ParsedProfile, render_spec},
 };
 
 fuzz_target!(|text: &str| {
@@ -23,14 +23,13 @@ fuzz_target!(|text: &str| {
         let Resource::SyncProfile(profile) = resource else { continue };
         let inputs = Inputs {
             gateway: &gateway,
-            profile: &profile,
+            profile: &ParsedProfile::new(&profile, &[]),
             fleet_vars: &Strings::new(),
             repository: &profile.metadata.name,
-            commit: GitId::default(),
-            reference: "",
+            release: &Release::default(),
             member: Member::Single,
         };
-        if let Ok(spec) = render_spec(&inputs, &[]) {
+        if let Ok(spec) = render_spec(&inputs) {
             drop(Rules::compile(&spec.normalize, &mut Programs::default()));
         }
     }
