@@ -1,15 +1,7 @@
-//! Any text as a jq path or a managed path: what is read is spelled so that it reads the same.
+//! `path` of `tests/fuzzed`, over texts that libFuzzer makes.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use millwright_model::path::ManagedPath;
-use millwright_render::json_edit::JsonPath;
+#[path = "../../tests/fuzzed/path.rs"]
+mod property;
 
-fuzz_target!(|text: &str| {
-    if let Ok(path) = text.parse::<JsonPath>() {
-        assert_eq!(path.to_string().parse::<JsonPath>().as_ref(), Ok(&path));
-    }
-    if let Ok(path) = ManagedPath::parse(text) {
-        assert!(!path.as_str().split('/').any(|segment| segment == ".." || segment.is_empty()));
-    }
-});
+libfuzzer_sys::fuzz_target!(|text: &str| property::run(text));

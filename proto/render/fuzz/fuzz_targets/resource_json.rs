@@ -1,19 +1,7 @@
-//! Any text as a `resource.json`: what can be stamped verifies.
+//! `resource_json` of `tests/fuzzed`, over texts that libFuzzer makes.
 #![no_main]
 
-use std::borrow::Cow;
+#[path = "../../tests/fuzzed/resource_json.rs"]
+mod property;
 
-use libfuzzer_sys::fuzz_target;
-use millwright_render::{
-    resource_json::{ResourceJson, restamp},
-    signature::{Form, Verdict, verify},
-};
-
-fuzz_target!(|text: &str| {
-    let payload = |name: &str| Some(Cow::Owned(name.as_bytes().to_vec()));
-    for form in [Form::V81, Form::V83] {
-        let Ok(stamped) = restamp(text, 1_767_323_045, form, &payload) else { continue };
-        let resource = ResourceJson::parse(&stamped).expect("a stamp leaves a resource.json");
-        assert!(matches!(verify(&resource, &payload), Verdict::Valid(_)));
-    }
-});
+libfuzzer_sys::fuzz_target!(|text: &str| property::run(text));

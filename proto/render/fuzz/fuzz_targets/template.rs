@@ -1,25 +1,7 @@
-//! Any text as a template: it is read or refused with a place inside it, and what it passes on as its
-//! own is its own.
+//! `template` of `tests/fuzzed`, over texts that libFuzzer makes.
 #![no_main]
 
-use std::collections::BTreeMap;
+#[path = "../../tests/fuzzed/template.rs"]
+mod property;
 
-use libfuzzer_sys::fuzz_target;
-use millwright_model::template::{Template, Vars};
-
-fuzz_target!(|text: &str| {
-    let values = BTreeMap::from([("a".to_owned(), "1".to_owned())]);
-    let vars = Vars::new("gw", "north", &values, values.clone());
-    match Template::parse(text) {
-        Err(error) => assert!(error.position.offset <= text.len()),
-        Ok(template) => match template.render_mapped(&vars) {
-            Err(error) => assert!(error.position.offset <= text.len()),
-            Ok((result, literals)) => {
-                for literal in literals {
-                    let (from, to) = (literal.template, literal.result);
-                    assert_eq!(&text[from..from + literal.len], &result[to..to + literal.len]);
-                }
-            }
-        },
-    }
-});
+libfuzzer_sys::fuzz_target!(|text: &str| property::run(text));
