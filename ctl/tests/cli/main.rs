@@ -6,6 +6,7 @@ mod canned;
 mod changing;
 mod completing;
 mod contexts;
+mod documented;
 mod events;
 mod failing;
 mod fake;
