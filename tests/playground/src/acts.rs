@@ -2,16 +2,12 @@
 //! the way back in the reverse order with the leader killed, the hold, and the commit that mends it. At each
 //! halt the cluster is asked why.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context, ensure};
 use gateway_sim::command::Command;
 use serde_json::{Value, json};
 
 use crate::{output::say, story::Company};
 
-/// How long one halt is waited for.
-const HALT: Duration = Duration::from_mins(2);
 /// What the bad commit changes, and one gateway does not load.
 const CHANGED: &str = "projects/shared/ignition/script-python/plant/module5";
 /// Which gateway that is: of the second stage, so that others have the files before it.
@@ -66,24 +62,6 @@ async fn rules(company: &Company) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The newest rollout, once it brings a commit and is as it should be.
-async fn until(
-    company: &Company,
-    commit: &str,
-    what: &str,
-    good: impl Fn(&Value) -> bool,
-) -> anyhow::Result<Value> {
-    let deadline = Instant::now() + HALT;
-    loop {
-        let newest = company.cluster.json(&["rollout", "status"]).await.ok();
-        if let Some(one) = newest.filter(|one| one["spec"]["commit"] == commit && good(one)) {
-            return Ok(one);
-        }
-        ensure!(Instant::now() < deadline, "{what}: not within {} s", HALT.as_secs());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 fn name(rollout: &Value) -> anyhow::Result<&str> {
     rollout["metadata"]["name"].as_str().context("a rollout without a name")
 }
@@ -103,9 +81,9 @@ async fn approved(company: &Company, commit: &str) -> anyhow::Result<Vec<String>
     let stage = |at: usize, word: &'static str| {
         move |one: &Value| one["status"]["stages"][at]["state"] == word
     };
-    let rollout = until(company, commit, "the soak", stage(0, "soaking")).await?;
+    let rollout = company.cluster.rollout_of(commit, "the soak", stage(0, "soaking")).await?;
     let soak = why(company, "rollout", name(&rollout)?).await?;
-    let rollout = until(company, commit, "the question", stage(1, "asks")).await?;
+    let rollout = company.cluster.rollout_of(commit, "the question", stage(1, "asks")).await?;
     let id = name(&rollout)?;
     let halts = vec![soak, why(company, "rollout", id).await?];
     ensure!(halts == ["Soak", "Approval"], "the halts were {halts:?}");
@@ -128,10 +106,11 @@ async fn harm(company: &mut Company, before: &str) -> anyhow::Result<(String, Ve
     approved(company, &bad).await?;
     let turned =
         |one: &Value| matches!(one["status"]["phase"].as_str(), Some("RollingBack" | "Failed"));
-    until(company, &bad, "the way back", turned).await?;
+    company.cluster.rollout_of(&bad, "the way back", turned).await?;
     company.kill_leader().await?;
-    let ended =
-        until(company, &bad, "the end of the way back", |one| one["status"]["phase"] == "Failed");
+    let ended = company
+        .cluster
+        .rollout_of(&bad, "the end of the way back", |one| one["status"]["phase"] == "Failed");
     let ended = ended.await?;
     let code = why(company, "rollout", name(&ended)?).await?;
     ensure!(code == "RolledBack", "the rollout waits for {code}");

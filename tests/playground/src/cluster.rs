@@ -5,11 +5,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::Value;
-use tokio::time::Instant;
 
-use crate::process::{Process, binary, free_port, run};
+use crate::{
+    process::{Process, binary, free_port, run},
+    wait::{PATIENCE, until},
+};
 
 /// How long a node may take to be ready; a debug build on a busy machine is slow.
 const READY: Duration = Duration::from_mins(1);
@@ -85,22 +87,19 @@ impl Node {
 
     /// Waits until the node knows a leader.
     pub async fn ready(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + READY;
         let url = format!("http://{}/readyz", self.http);
-        loop {
-            if reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                let log = std::fs::read_to_string(self.dir.join("log.txt")).unwrap_or_default();
-                // A stack trace would hide what it is about.
-                let (said, _) = log.split_once("Stack backtrace:").unwrap_or((&log, ""));
-                let mut tail: Vec<&str> = said.lines().rev().take(5).collect();
-                tail.reverse();
-                bail!("{} is not ready; its log ends with:\n{}", self.name, tail.join("\n"));
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        let what = format!("{} knows a leader", self.name);
+        let ready = until(&what, READY, async || {
+            Ok(reqwest::get(&url).await?.status().is_success().then_some(()))
+        });
+        ready.await.with_context(|| {
+            let log = std::fs::read_to_string(self.dir.join("log.txt")).unwrap_or_default();
+            // A stack trace would hide what it is about.
+            let (said, _) = log.split_once("Stack backtrace:").unwrap_or((&log, ""));
+            let mut tail: Vec<&str> = said.lines().rev().take(5).collect();
+            tail.reverse();
+            format!("{} is not ready; its log ends with:\n{}", self.name, tail.join("\n"))
+        })
     }
 }
 
@@ -174,22 +173,50 @@ impl Cluster {
     }
 
     async fn voters(&self, count: usize) -> anyhow::Result<()> {
-        let deadline = Instant::now() + READY;
-        loop {
-            let status = self.json(&["cluster", "status"]).await;
-            let voters = status
-                .as_ref()
-                .ok()
-                .and_then(|status| status["nodes"].as_array())
-                .map(|nodes| nodes.iter().filter(|node| node["voter"] == true).count());
-            if voters == Some(count) {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                bail!("the cluster has {voters:?} voters, not {count}");
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        until(&format!("{count} voters"), READY, async || {
+            let status = self.json(&["cluster", "status"]).await?;
+            let nodes = status["nodes"].as_array().context("nodes")?;
+            let voters = nodes.iter().filter(|node| node["voter"] == true).count();
+            Ok((voters == count).then_some(()))
+        })
+        .await
+    }
+
+    /// The newest rollout, once it is as it should be.
+    pub async fn rollout(
+        &self,
+        what: &str,
+        good: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
+        until(what, PATIENCE, async || {
+            Ok(Some(self.json(&["rollout", "status"]).await?).filter(|newest| good(newest)))
+        })
+        .await
+    }
+
+    /// The newest rollout, once it brings this commit and is as it should be.
+    pub async fn rollout_of(
+        &self,
+        commit: &str,
+        what: &str,
+        good: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
+        self.rollout(what, |newest| newest["spec"]["commit"] == commit && good(newest)).await
+    }
+
+    /// SIGKILL for whoever leads; returns its name.
+    pub async fn kill_leader(&mut self) -> anyhow::Result<String> {
+        let leader = self.leader().await?;
+        leader.kill().await?;
+        Ok(leader.name.clone())
+    }
+
+    /// Starts a node that was killed, and waits until it knows a leader.
+    pub async fn bring_back(&mut self, name: &str) -> anyhow::Result<()> {
+        let node = self.nodes.iter_mut().find(|node| node.name == name);
+        let node = node.with_context(|| format!("there is no node {name}"))?;
+        node.start()?;
+        node.ready().await
     }
 
     /// The node that leads.

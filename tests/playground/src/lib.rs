@@ -11,3 +11,4 @@ pub mod process;
 pub mod repository;
 pub mod story;
 pub mod verify;
+pub mod wait;

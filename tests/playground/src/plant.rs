@@ -11,15 +11,13 @@ use std::{
 use anyhow::{Context, bail};
 use gateway_sim::{Role, Sim, SimConfig};
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::{
     cluster::Cluster,
     process::{Process, binary, run},
+    wait,
 };
 
-/// Reached only when something is wrong.
-const DEADLINE: Duration = Duration::from_mins(2);
 /// Name of the gateway.
 pub const NAME: &str = "line1";
 
@@ -121,7 +119,7 @@ impl Plant {
                 let synced = told["lastSyncTimestamp"].as_i64().is_some_and(|at| at > 0);
                 (synced && told["peerConnected"] == true).then_some(())
             };
-            node.until(DEADLINE, joined).await?;
+            node.until(wait::PATIENCE, joined).await?;
         }
         let agent_dir = dir.join("backup-agent");
         let enrol =
@@ -324,19 +322,17 @@ impl Plant {
         what: &str,
         mut good: impl FnMut(&Value) -> bool,
     ) -> anyhow::Result<Value> {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let status = self.status().await?;
-            if good(&status) {
-                return Ok(status);
-            }
-            if Instant::now() >= deadline {
-                let log = std::fs::read_to_string(self.agent_dir.join("agent.log"))?;
-                let tail: Vec<&str> = log.lines().rev().take(15).collect();
-                bail!("{what}: not in time; status {status:#}\nagent: {}", tail.join("\n"));
-            }
-            tokio::time::sleep(Duration::from_millis(150)).await;
-        }
+        let mut last = Value::Null;
+        let found = wait::until(what, wait::PATIENCE, async || {
+            last = self.status().await?;
+            Ok(good(&last).then(|| last.clone()))
+        });
+        let found = found.await;
+        found.with_context(|| {
+            let log = std::fs::read_to_string(self.agent_dir.join("agent.log")).unwrap_or_default();
+            let tail: Vec<&str> = log.lines().rev().take(15).collect();
+            format!("status {last:#}\nagent, the newest line first: {}", tail.join("\n"))
+        })
     }
 
     /// Waits until the newest attempt is of this commit and has ended in this way.

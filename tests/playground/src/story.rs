@@ -18,6 +18,7 @@ use crate::{
     output::say,
     repository::Repository,
     verify,
+    wait::until,
 };
 
 /// How long one part of the story may take.
@@ -130,34 +131,26 @@ impl Company {
 
     /// Waits until every gateway has applied a commit.
     pub async fn arrived(&self, commit: &str) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PART;
         let mut last = String::new();
-        loop {
-            let seen = self.cluster.json(&["get", "gateways"]).await;
-            let list =
-                seen.as_ref().ok().and_then(|seen| seen.as_array().cloned()).unwrap_or_default();
-            let there = |gateway: &&Value| {
-                gateway["status"]["applied"]["commit"] == commit
-                    && gateway["status"]["state"] == "InSync"
-            };
-            let done = list.iter().filter(there).count();
+        let there = |gateway: &&Value| {
+            gateway["status"]["applied"]["commit"] == commit
+                && gateway["status"]["state"] == "InSync"
+        };
+        let arrived = until("the commit everywhere", PART, async || {
+            let seen = self.cluster.json(&["get", "gateways"]).await?;
+            let done = seen.as_array().into_iter().flatten().filter(there).count();
             let line = format!("{done} of {} gateways run {}", self.gateways.len(), &commit[..8]);
             if line != last {
                 say(self.began, &line);
                 last = line;
             }
-            if done == self.gateways.len() {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                bail!(
-                    "{last}; gave up after {} s:\n{}",
-                    PART.as_secs(),
-                    self.cluster.ctl(&["status"]).await?
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            Ok((done == self.gateways.len()).then_some(()))
+        });
+        if let Err(error) = arrived.await {
+            let status = self.cluster.ctl(&["status"]).await?;
+            return Err(error.context(format!("it has not arrived; the cluster says:\n{status}")));
         }
+        Ok(())
     }
 
     /// The second commit with the leader killed on the way.
@@ -174,9 +167,7 @@ impl Company {
 
     /// SIGKILL for whoever leads.
     pub(crate) async fn kill_leader(&mut self) -> anyhow::Result<()> {
-        let leader = self.cluster.leader().await?;
-        let name = leader.name.clone();
-        leader.kill().await?;
+        let name = self.cluster.kill_leader().await?;
         say(self.began, &format!("killed the leader {name} (SIGKILL)"));
         self.killed = Some(name);
         Ok(())
@@ -185,27 +176,14 @@ impl Company {
     /// The leader that was killed starts again.
     pub(crate) async fn bring_back(&mut self) -> anyhow::Result<()> {
         let name = self.killed.clone().context("nobody was killed")?;
-        let node = self.cluster.nodes.iter_mut().find(|node| node.name == name);
-        let node = node.context("the killed node")?;
-        node.start()?;
-        node.ready().await?;
+        self.cluster.bring_back(&name).await?;
         say(self.began, &format!("{name} is back"));
         Ok(())
     }
 
     async fn canary_began(&self, commit: &str) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PART;
-        loop {
-            let rollouts = self.cluster.json(&["rollout", "list"]).await?;
-            let ours = |rollout: &&Value| rollout["spec"]["commit"] == commit;
-            if rollouts.as_array().is_some_and(|list| list.iter().any(|one| ours(&one))) {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                bail!("no rollout of {commit} began");
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        self.cluster.rollout_of(commit, "the rollout begins", |_| true).await?;
+        Ok(())
     }
 
     /// The whole story; returns its summary.

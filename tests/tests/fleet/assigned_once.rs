@@ -28,25 +28,8 @@ impl Story {
     /// Something changes on every gateway.
     async fn commit(&mut self) -> anyhow::Result<String> {
         self.changes += 1;
-        let folder = "projects/shared/ignition/script-python/plant/module3";
-        let file = self.company.repository.work.join(folder).join("code.py");
-        std::fs::write(file, format!("speed = {}\n", self.changes))?;
+        self.company.repository.write_script("module3", &format!("speed = {}\n", self.changes))?;
         self.company.repository.commit(&format!("Speed {}", self.changes)).await
-    }
-
-    /// The rollout of a commit, once it is as it should be.
-    async fn until(
-        &self,
-        commit: &str,
-        what: &str,
-        good: impl Fn(&Value) -> bool,
-    ) -> anyhow::Result<()> {
-        wait_for(what, async || {
-            let newest = self.company.cluster.json(&["rollout", "status"]).await.ok();
-            Ok(newest.filter(|one| one["spec"]["commit"] == commit && good(one)))
-        })
-        .await?;
-        Ok(())
     }
 
     async fn assigned(&self, commit: &str) -> anyhow::Result<()> {
@@ -54,24 +37,13 @@ impl Story {
             let members = one["status"]["members"].as_array();
             members.is_some_and(|all| all.iter().all(|member| member["state"] == "assigned"))
         };
-        self.until(commit, "both are assigned", all).await
+        self.company.cluster.rollout_of(commit, "both are assigned", all).await?;
+        Ok(())
     }
 
     async fn completed(&self, commit: &str) -> anyhow::Result<()> {
-        self.until(commit, "it is completed", |one| one["status"]["phase"] == "Completed").await
-    }
-
-    async fn kill_leader(&mut self) -> anyhow::Result<String> {
-        let leader = self.company.cluster.leader().await?;
-        leader.kill().await?;
-        Ok(leader.name.clone())
-    }
-
-    async fn bring_back(&mut self, name: &str) -> anyhow::Result<()> {
-        for node in self.company.cluster.nodes.iter_mut().filter(|node| node.name == name) {
-            node.start()?;
-            node.ready().await?;
-        }
+        let completed = |one: &Value| one["status"]["phase"] == "Completed";
+        self.company.cluster.rollout_of(commit, "it is completed", completed).await?;
         Ok(())
     }
 
@@ -134,13 +106,13 @@ async fn an_assignment_is_carried_out_once_whatever_becomes_of_the_leader() -> a
         Ok(now.iter().zip(&known).all(|(now, then)| now > then).then_some(()))
     })
     .await?;
-    let gone = story.kill_leader().await?;
+    let gone = story.company.cluster.kill_leader().await?;
     story.assigned(&at_work).await?;
     for gateway in &story.company.gateways {
         gateway.sim.run(Command::Unlock { kind: Kind::Projects }).await?;
     }
     story.once(&at_work).await?;
-    story.bring_back(&gone).await?;
+    story.company.cluster.bring_back(&gone).await?;
 
     // It is recorded, and no agent has heard of it.
     for gateway in &story.company.gateways {
@@ -148,12 +120,12 @@ async fn an_assignment_is_carried_out_once_whatever_becomes_of_the_leader() -> a
     }
     let unheard = story.commit().await?;
     story.assigned(&unheard).await?;
-    let gone = story.kill_leader().await?;
+    let gone = story.company.cluster.kill_leader().await?;
     story.assigned(&unheard).await?;
     for gateway in &story.company.gateways {
         gateway.agent.freeze(false)?;
     }
     story.once(&unheard).await?;
-    story.bring_back(&gone).await?;
+    story.company.cluster.bring_back(&gone).await?;
     Ok(())
 }

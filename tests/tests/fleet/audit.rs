@@ -10,6 +10,7 @@ use anyhow::Context;
 use playground::{
     cluster::Cluster,
     process::{binary, build_programs},
+    wait::PATIENCE,
 };
 use serde_json::Value;
 use tokio::{
@@ -63,7 +64,7 @@ impl Followed {
     async fn until(&mut self, kind: &str, name: &str) -> anyhow::Result<Vec<Value>> {
         let mut seen = Vec::new();
         loop {
-            let line = tokio::time::timeout(client::DEADLINE, self.lines.next_line());
+            let line = tokio::time::timeout(PATIENCE, self.lines.next_line());
             let line = line.await.context("no event in time")??.context("the end")?;
             let mut value: Value = serde_json::from_str(&line)?;
             let event = value["data"].take();

@@ -1,11 +1,7 @@
 //! What tests over real sockets need of a client: enrolment, channels, services, waiting for a
 //! condition. It uses the wire only, not the programs.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use millwright_certs::{
@@ -20,7 +16,10 @@ use millwright_proto::{
         control_service_client::ControlServiceClient,
     },
 };
-use playground::cluster::Cluster;
+use playground::{
+    cluster::Cluster,
+    wait::{PATIENCE, until},
+};
 use rustls::ClientConfig;
 use tonic::{
     Status,
@@ -30,26 +29,12 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-/// Long enough for a debug build on a busy machine; reached only when something is wrong.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
-
 /// Asks until the answer is there.
 pub(crate) async fn wait_for<T>(
     what: &str,
-    mut ask: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
+    ask: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<T> {
-    let deadline = Instant::now() + DEADLINE;
-    let mut tick = tokio::time::interval(Duration::from_millis(50));
-    loop {
-        tick.tick().await;
-        match ask().await {
-            Ok(Some(answer)) => return Ok(answer),
-            Ok(None) if Instant::now() < deadline => {}
-            Ok(None) => bail!("{what}: not within {} s", DEADLINE.as_secs()),
-            Err(error) if Instant::now() < deadline => drop(error),
-            Err(error) => return Err(error.context(format!("{what}: the last try failed"))),
-        }
-    }
+    until(what, PATIENCE, ask).await
 }
 
 /// A channel that connects when first used.

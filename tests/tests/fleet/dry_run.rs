@@ -5,7 +5,6 @@ use playground::plant::Settings;
 use serde_json::Value;
 
 use crate::{
-    client::wait_for,
     safe_apply::{Case, VIEW},
     windows::{apply, follow},
 };
@@ -15,20 +14,6 @@ fn fleet(trigger: &str) -> String {
         "apiVersion: millwright.dev/v1\nkind: Fleet\nmetadata: {{name: all}}\n\
          spec: {{repository: plant, dryRun: true, trigger: {trigger}}}\n"
     )
-}
-
-/// The newest rollout, once it brings this commit and is as it should be.
-async fn rollout(
-    case: &Case,
-    commit: &str,
-    what: &str,
-    good: impl Fn(&Value) -> bool,
-) -> anyhow::Result<Value> {
-    wait_for(what, async || {
-        let newest = case.plant.cluster.json(&["rollout", "status"]).await.ok();
-        Ok(newest.filter(|one| one["spec"]["commit"] == commit && good(one)))
-    })
-    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +26,7 @@ async fn a_rollout_is_tried_before_it_begins() -> anyhow::Result<()> {
     let commit = case.plant.commit(&files)?;
     follow(&case, dir.path(), &commit).await?;
     let answered = |one: &Value| one["status"]["members"][0]["dryRun"]["answer"].is_object();
-    let planned = rollout(&case, &commit, "the agent has looked", answered).await?;
+    let planned = case.plant.cluster.rollout_of(&commit, "the agent has looked", answered).await?;
     assert_eq!(planned["status"]["phase"], "Planned");
     let answer = &planned["status"]["members"][0]["dryRun"]["answer"];
     assert_eq!((&answer["ok"], &answer["diff"]["changed"]), (&true.into(), &2.into()), "{answer}");
@@ -59,7 +44,7 @@ async fn a_rollout_is_tried_before_it_begins() -> anyhow::Result<()> {
     let commit = case.plant.commit(&broken)?;
     follow(&case, dir.path(), &commit).await?;
     let failed = |one: &Value| one["status"]["phase"] == "Failed";
-    let ended = rollout(&case, &commit, "it fails", failed).await?;
+    let ended = case.plant.cluster.rollout_of(&commit, "it fails", failed).await?;
     let cause = ended["status"]["stop"]["cause"].as_str().unwrap_or_default();
     let said = "the dry run found what would stop gateway line1: 1 check failed: ";
     assert!(cause.starts_with(said), "{cause}");

@@ -67,55 +67,28 @@ impl Story {
     /// Something changes on every gateway.
     async fn commit(&mut self) -> anyhow::Result<String> {
         self.changes += 1;
-        let folder = "projects/shared/ignition/script-python/plant/module3";
-        let file = self.company.repository.work.join(folder).join("code.py");
-        std::fs::write(file, format!("speed = {}\n", self.changes))?;
+        self.company.repository.write_script("module3", &format!("speed = {}\n", self.changes))?;
         self.company.repository.commit(&format!("Speed {}\n\nFor all lines.", self.changes)).await
     }
 
-    /// The newest rollout, once it brings this commit and is as it should be.
-    async fn until(
-        &self,
-        commit: &str,
-        what: &str,
-        good: impl Fn(&Value) -> bool,
-    ) -> anyhow::Result<Value> {
-        wait_for(what, async || {
-            let newest = self.company.cluster.json(&["rollout", "status"]).await.ok();
-            Ok(newest.filter(|one| one["spec"]["commit"] == commit && good(one)))
-        })
-        .await
-    }
-
-    /// The same for a gate of it.
+    /// The newest rollout, once it brings this commit and a gate of it is so.
     async fn gate_is(&self, commit: &str, name: &str, state: &str) -> anyhow::Result<Value> {
         let found =
             |rollout: &Value| gate(rollout, name).is_some_and(|gate| gate["state"] == state);
-        self.until(commit, &format!("gate {name} is {state}"), found).await
+        self.company.cluster.rollout_of(commit, &format!("gate {name} is {state}"), found).await
     }
 
     async fn phase(&self, commit: &str, phase: &str) -> anyhow::Result<Value> {
-        self.until(commit, phase, |rollout| rollout["status"]["phase"] == phase).await
+        self.company
+            .cluster
+            .rollout_of(commit, phase, |rollout| rollout["status"]["phase"] == phase)
+            .await
     }
 
     async fn resume(&self, rollout: &Value) -> anyhow::Result<()> {
         let id = rollout["metadata"]["name"].as_str().context("a name")?;
         self.company.cluster.ctl(&["rollout", "resume", id, "-m", "asked the lab"]).await?;
         Ok(())
-    }
-
-    /// The leader goes; what it leaves behind comes back.
-    async fn kill_leader(&mut self) -> anyhow::Result<String> {
-        let leader = self.company.cluster.leader().await?;
-        leader.kill().await?;
-        Ok(leader.name.clone())
-    }
-
-    async fn bring_back(&mut self, name: &str) -> anyhow::Result<()> {
-        let nodes = &mut self.company.cluster.nodes;
-        let node = nodes.iter_mut().find(|node| node.name == name).context("a node")?;
-        node.start()?;
-        node.ready().await
     }
 
     fn scans(&self) -> Vec<usize> {
@@ -169,11 +142,11 @@ async fn gates_are_asked_once_whatever_becomes_of_the_leader() -> anyhow::Result
     story.gate.close(true);
     let (before, commit) = (story.scans(), story.commit().await?);
     story.gate_is(&commit, "qa", "asking").await?;
-    let gone = story.kill_leader().await?;
+    let gone = story.company.cluster.kill_leader().await?;
     story.gate.close(false);
     story.phase(&commit, "Completed").await?;
     assert_eq!(story.gate.heard("/qa", &commit).len(), 1);
-    story.bring_back(&gone).await?;
+    story.company.cluster.bring_back(&gone).await?;
 
     // The service has heard it and thinks when the leader dies: the next one asks under the same key, and
     // one answer counts.
@@ -183,7 +156,7 @@ async fn gates_are_asked_once_whatever_becomes_of_the_leader() -> anyhow::Result
         Ok((!story.gate.heard("/qa", &next).is_empty()).then_some(()))
     })
     .await?;
-    let gone = story.kill_leader().await?;
+    let gone = story.company.cluster.kill_leader().await?;
     wait_for("the next leader asks", async || {
         Ok((story.gate.heard("/qa", &next).len() > 1).then_some(()))
     })
@@ -193,7 +166,7 @@ async fn gates_are_asked_once_whatever_becomes_of_the_leader() -> anyhow::Result
     let heard = story.gate.heard("/qa", &next);
     assert!(heard.iter().all(|one| one.key == heard[0].key && !one.key.is_empty()));
     assert_eq!(gate(&ended, "qa").context("its record")?["attempt"], 1);
-    story.bring_back(&gone).await?;
+    story.company.cluster.bring_back(&gone).await?;
 
     // Nobody was assigned anything twice.
     let paid: Vec<usize> =
@@ -233,11 +206,12 @@ async fn a_service_denies_puts_off_lies_floods_and_hangs() -> anyhow::Result<()>
             rollout["status"]["phase"] == "Failed" && cause.contains(message)
         };
         story.gate.set("/qa", mode);
-        let newest = story.until(&commit, "the commit's rollout", |_| true).await?;
+        let newest =
+            story.company.cluster.rollout_of(&commit, "the commit's rollout", |_| true).await?;
         if newest["status"]["phase"] == "Failed" && mode != Mode::Deny {
             story.resume(&newest).await?;
         }
-        story.until(&commit, message, failed).await?;
+        story.company.cluster.rollout_of(&commit, message, failed).await?;
     }
     let stopped = story.phase(&commit, "Failed").await?;
     story.gate.set("/qa", Mode::Defer);

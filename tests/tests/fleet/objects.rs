@@ -13,6 +13,7 @@ use millwright_proto::{
 };
 use playground::{
     cluster::Cluster, gitserver::GitServer, process::build_programs, repository::Repository,
+    wait::PATIENCE,
 };
 use serde_json::json;
 use tonic::Code;
@@ -59,7 +60,7 @@ async fn assignment(address: &str, agent: &CredentialStore) -> anyhow::Result<As
             }
             Ok(None)
         };
-        tokio::time::timeout(client::DEADLINE, told).await?
+        tokio::time::timeout(PATIENCE, told).await?
     })
     .await
 }

@@ -4,6 +4,7 @@ use anyhow::Context;
 use playground::{
     cluster::{Cluster, Node},
     process::build_programs,
+    wait::PATIENCE,
 };
 use serde_json::json;
 use tonic_health::pb::{
@@ -36,7 +37,7 @@ async fn health_serves_only_when_the_node_is_ready() -> anyhow::Result<()> {
     let probe = plain(&cluster.nodes[0], "/readyz").await?;
     assert_eq!(probe, (503, "no leader\n".to_owned()));
     cluster.nodes[1].start()?;
-    let next = tokio::time::timeout(client::DEADLINE, told.message()).await??;
+    let next = tokio::time::timeout(PATIENCE, told.message()).await??;
     assert_eq!(next.map(|answer| answer.status()), Some(ServingStatus::Serving));
     for service in ["millwright.agent.v1.AgentService", "millwright.control.v1.ControlService"] {
         let api = client::channel_as(&api, &operator);

@@ -39,19 +39,6 @@ spec:
   verify: {settle: 50ms}
 ";
 
-/// The newest rollout, once it is as it should be.
-async fn rollout(
-    company: &Company,
-    what: &str,
-    good: impl Fn(&Value) -> bool,
-) -> anyhow::Result<Value> {
-    wait_for(what, async || {
-        let newest = company.cluster.json(&["rollout", "status"]).await.ok();
-        Ok(newest.filter(|rollout| good(rollout)))
-    })
-    .await
-}
-
 fn phase(rollout: &Value) -> &str {
     rollout["status"]["phase"].as_str().unwrap_or_default()
 }
@@ -67,10 +54,8 @@ fn codes(blockers: &[Value]) -> Vec<&str> {
 
 /// Approves the second stage of the rollout of a commit as soon as it asks for it.
 async fn approve(company: &Company, commit: &str) -> anyhow::Result<String> {
-    let asks = |rollout: &Value| {
-        rollout["spec"]["commit"] == commit && rollout["status"]["stages"][1]["state"] == "asks"
-    };
-    let asked = rollout(company, "the question", asks).await?;
+    let asks = |rollout: &Value| rollout["status"]["stages"][1]["state"] == "asks";
+    let asked = company.cluster.rollout_of(commit, "the question", asks).await?;
     let id = asked["metadata"]["name"].as_str().context("a name")?.to_owned();
     assert_eq!(codes(&why(company, "rollout", &id).await?), ["Approval"]);
     let waits = why(company, "gateway", "gw2").await?;
@@ -93,7 +78,7 @@ async fn start(dir: &Path) -> anyhow::Result<(Company, String)> {
     std::fs::write(&file, FLEET)?;
     company.cluster.ctl(&["apply", "-f", &file.display().to_string(), "--detach"]).await?;
     approve(&company, &first).await?;
-    rollout(&company, "the new rules are in force", |one| phase(one) == "Completed").await?;
+    company.cluster.rollout("the new rules are in force", |one| phase(one) == "Completed").await?;
     Ok((company, first))
 }
 
@@ -108,7 +93,7 @@ async fn what_does_harm_is_taken_back_everywhere_and_kept_away() -> anyhow::Resu
     let id = approve(&company, &bad).await?;
     company.cluster.leader().await?.kill().await?;
     let back = |one: &Value| one["metadata"]["name"] == id.as_str() && phase(one) == "Failed";
-    let ended = rollout(&company, "everything is back", back).await?;
+    let ended = company.cluster.rollout("everything is back", back).await?;
     let members = ended["status"]["members"].as_array().context("members")?;
     for member in members {
         let state = member["state"].as_str().unwrap_or_default();
