@@ -66,6 +66,12 @@ impl Changes {
         self.paths().any(|path| path.as_str().split('/').next() == Some(top))
     }
 
+    /// Leaves out what is not of this project.
+    pub fn keep_project(&mut self, project: &str) {
+        self.write.retain(|write| project_of(&write.file.path) == Some(project));
+        self.remove.retain(|remove| project_of(&remove.path) == Some(project));
+    }
+
     /// Files that were not there before.
     pub fn added(&self) -> usize {
         self.write.iter().filter(|write| write.before.is_none()).count()

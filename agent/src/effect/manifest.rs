@@ -158,11 +158,16 @@ fn of_snapshot(
             mode: file.mode,
         })
         .collect();
-    let mut roots = snapshot.roots.clone();
-    if let (Some(_), Some(applied)) = (project, applied) {
-        files.extend(applied.files().filter(|file| !chosen(&file.path)));
-        roots.extend(applied.roots().iter().cloned());
-    }
+    let roots = match project {
+        None => snapshot.roots.clone(),
+        Some(project) => {
+            files
+                .extend(applied.into_iter().flat_map(Manifest::files).filter(|f| !chosen(&f.path)));
+            let managed = applied.into_iter().flat_map(|applied| applied.roots().to_vec());
+            // What is no path names no file of the snapshot either.
+            managed.chain(ManagedPath::parse(&format!("projects/{project}")).ok()).collect()
+        }
+    };
     Manifest::new(roots, files)
 }
 

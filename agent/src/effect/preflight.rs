@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use millwright_agent_domain::{
     beside::{Beside, beside},
-    changes::{Changes, Forbidden, changes},
+    changes::{Changes, Forbidden, changes, project_of},
     job::{Event, Mode},
     preflight::{missing_modules, needed_modules, tag_units_in_mode},
 };
@@ -14,7 +14,7 @@ use millwright_model::{
     assignment::Origin,
     id::Member,
     manifest::Manifest,
-    path::ManagedPath,
+    path::{ManagedPath, needs_permission},
     report::{Failure, FailureKind, Retry, Step},
 };
 use tokio::time::Instant;
@@ -82,41 +82,37 @@ async fn check(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
 /// Compares the manifest with the tree.
 async fn plan(tools: &Tools, work: &mut Work, wanted: &Arc<Manifest>) -> Result<(), Event> {
     let (wanted, full) = (Arc::clone(wanted), work.assignment.full);
-    let exact = matches!(work.assignment.origin, Origin::Snapshot { .. });
+    let origin = work.assignment.origin.clone();
     let planned = tools
         .on_disk(Step::Preflight, move |tools, local| {
             if full {
                 local.forget();
             }
-            planned(tools, local, &wanted, Depth { exact, full })
+            planned(tools, local, &wanted, &origin, full)
         })
         .await?;
     let (changes, unmanaged) = planned;
     work.unmanaged = Some(unmanaged);
-    let changes = changes.map_err(|error| {
+    let mut changes = changes.map_err(|error| {
         failed(fault(FailureKind::NeverTouch, error.to_string()).about(error.path.to_string()))
     })?;
+    // Whoever asks for one project back means that one: the rest stays as it lies there.
+    if let Origin::Snapshot { project: Some(project), .. } = &work.assignment.origin {
+        changes.keep_project(project);
+    }
     work.plan.changes = Arc::new(changes);
     work.plan.projects = work.plan.changes.projects().into_iter().map(str::to_owned).collect();
     Ok(())
 }
 
-/// How far a plan goes.
-#[derive(Clone, Copy)]
-struct Depth {
-    /// What came below the roots since then goes.
-    exact: bool,
-    /// Whatever is remembered of the tree is not trusted.
-    full: bool,
-}
-
-/// What must change, and what lies there and is nobody's. A snapshot is restored exactly: what came
-/// below its roots since then goes.
+/// What must change, and what lies there and is nobody's. A snapshot is restored exactly: what came since
+/// then goes, but only where files are ours to bring, never what the gateway or people keep beside them.
 fn planned(
     tools: &Tools,
     local: &mut Local,
     wanted: &Manifest,
-    Depth { exact, full }: Depth,
+    origin: &Origin,
+    full: bool,
 ) -> Done<(Result<Changes, Forbidden>, BTreeSet<ManagedPath>)> {
     let roots = outer_roots(local, wanted.roots());
     match full {
@@ -131,16 +127,17 @@ fn planned(
     if let Some(next) = tools.state.next_manifest()? {
         ours.extend(next.files().map(|file| file.path));
     }
-    let below = |path: &ManagedPath| wanted.roots().iter().any(|root| path.starts_with_dir(root));
+    let applied = local.applied.clone();
+    let exact = |path: &ManagedPath| {
+        is_exact(origin, applied.as_deref().map_or(&[], Manifest::roots), path)
+    };
     let seen = || local.inventory.below(&roots);
-    let mut answerable: Vec<(ManagedPath, Known)> = seen()
-        .filter(|(path, _)| exact && below(path))
-        .map(|(path, known)| (path, *known))
-        .collect();
+    let mut answerable: Vec<(ManagedPath, Known)> =
+        seen().filter(|(path, _)| exact(path)).map(|(path, known)| (path, *known)).collect();
     ours.retain(|path| answerable.binary_search_by(|(other, _)| other.cmp(path)).is_err());
     let Beside { mut live, foreign } =
         beside(wanted, seen().map(|(path, known)| (path, known.digest)));
-    let nobodys = |path: &ManagedPath| !(ours.contains(path) || exact && below(path));
+    let nobodys = |path: &ManagedPath| !(ours.contains(path) || exact(path));
     let unmanaged = foreign.into_iter().filter(nobodys).collect();
     // What a walk leaves out is looked at by name: a link in the place of a file is an error.
     let mut by_name = |path: &ManagedPath| local.inventory.look(tools.data_dir(), path);
@@ -153,6 +150,18 @@ fn planned(
     }
     let answerable = answerable.iter().map(|(path, known)| (path, known.digest, known.mode));
     Ok((changes(wanted, live, answerable), unmanaged))
+}
+
+/// Whether a file that a snapshot does not have goes when that is restored.
+fn is_exact(origin: &Origin, managed: &[ManagedPath], path: &ManagedPath) -> bool {
+    match origin {
+        Origin::Manifest => false,
+        Origin::Snapshot { project, .. } => {
+            project.as_deref().is_none_or(|name| project_of(path) == Some(name))
+                && managed.iter().any(|root| path.starts_with_dir(root))
+                && needs_permission(path).is_none()
+        }
+    }
 }
 
 async fn running(tools: &Tools, work: &mut Work) -> Result<(), Failure> {

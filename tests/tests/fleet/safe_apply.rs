@@ -329,3 +329,40 @@ async fn drift_is_told_and_by_policy_put_back() -> anyhow::Result<()> {
     assert!(case.text == 1);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_project_goes_back_and_nothing_else_is_looked_at() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    let other = |text: &str| project("other", &[("main", text)]);
+    let mut files = case.next();
+    files.extend(other("other 1"));
+    let commit = case.plant.commit(&files)?;
+    case.plant.bring(&commit, "applied").await?;
+    let mut files = case.next();
+    files.extend(other("other 2"));
+    let commit = case.plant.commit(&files)?;
+    let changed = case.plant.bring(&commit, "applied").await?;
+    let snapshot = changed["snapshot"].as_str().context("the snapshot before it")?.to_owned();
+    // What people and the gateway have put beside, in every project.
+    let data = case.plant.data_dir.clone();
+    let beside = |project: &str| {
+        data.join("projects").join(project).join("ignition/global-props/theirs.json")
+    };
+    for project in ["line", "other"] {
+        std::fs::create_dir_all(beside(project).parent().context("a folder")?)?;
+        std::fs::write(beside(project), "{}")?;
+    }
+    let args = ["gateway", "rollback", "line1", "--to", &snapshot, "--project", "line"];
+    case.plant.cluster.ctl(&[&args[..], &["-m", "back", "--yes"]].concat()).await?;
+    case.plant
+        .until("the project is back", |status| {
+            status["history"][0]["trigger"].as_str().is_some_and(|why| why.contains(&snapshot))
+        })
+        .await?;
+    case.runs(2)?;
+    let view = VIEW.replace("/line/", "/other/");
+    assert!(std::fs::read_to_string(data.join(view))?.contains("other 2"));
+    assert!(beside("other").exists(), "a person's file of another project");
+    assert!(!beside("line").exists(), "the project is what it was");
+    Ok(())
+}
