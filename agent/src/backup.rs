@@ -1,18 +1,13 @@
 //! The gateway's own backup (`.gwbk`) beside a snapshot. It is a zip without a length in front, so a
 //! cut one is told only by its missing central directory.
 
-use std::{io::Write, path::PathBuf};
+use std::io::Write;
 
 use crate::{effect::Tools, fs};
 
-/// Where the backup of a snapshot is.
-pub fn file(tools: &Tools, id: &str) -> PathBuf {
-    tools.state.snapshots().join(format!("{id}.gwbk"))
-}
-
 /// Downloads and checks; the reason when it cannot be had.
 pub async fn download(tools: &Tools, id: &str) -> Result<u64, String> {
-    let path = file(tools, id);
+    let path = tools.lock_local().store.backup_file(id);
     let fresh = path.with_extension("part");
     let size = tools.gateway.download_backup(&fresh).await.map_err(|trouble| trouble.message)?;
     let checked = tokio::task::spawn_blocking(move || {

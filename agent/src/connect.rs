@@ -280,10 +280,11 @@ impl Connection {
             Some(In::ReportAck(ack)) => {
                 let last = ack.phase != i32::from(millwright_proto::common::Phase::Running);
                 if last {
-                    // The runner ends only with the process.
                     let ReportAck { generation, attempt, repair, phase: _ } = ack;
                     let acknowledged = ReportId { generation, attempt, repair };
-                    let _gone = wires.acknowledged.send(acknowledged).await;
+                    // While a job is in hand nobody takes them; what was not noted is sent, and
+                    // acknowledged, once more.
+                    let _full = wires.acknowledged.try_send(acknowledged);
                 }
                 Ok(())
             }

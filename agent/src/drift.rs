@@ -68,6 +68,7 @@ pub struct Watcher {
     depth: Depth,
     quiet_until: Option<Instant>,
     next_full: Instant,
+    insists: bool,
 }
 
 impl std::fmt::Debug for Watcher {
@@ -88,6 +89,7 @@ impl Watcher {
             depth: Depth::Told,
             quiet_until: None,
             next_full: Instant::now() + check,
+            insists: false,
         }
     }
 
@@ -108,8 +110,8 @@ impl Watcher {
         self.quiet_until = Some(Instant::now() + QUIET);
     }
 
-    /// The next finding; waits until there is one.
-    pub async fn next(&mut self, tools: &Tools) -> DriftEvent {
+    /// Waits until something is to be compared. Nothing is lost when it is not waited for to the end.
+    pub async fn due(&mut self, tools: &Tools) {
         loop {
             let quiet =
                 self.quiet_until.unwrap_or_else(|| Instant::now() + Duration::from_hours(24));
@@ -117,12 +119,12 @@ impl Watcher {
                 Some(seen) = self.seen.recv() => self.note(seen),
                 () = tokio::time::sleep_until(quiet), if self.quiet_until.is_some() => {
                     self.quiet_until = None;
-                    return self.compare(tools).await;
+                    return;
                 }
                 () = tokio::time::sleep_until(self.next_full) => {
                     self.depth = Depth::Anew;
                     self.next_full = Instant::now() + Duration::from(tools.config.gateway.drift_check);
-                    return self.compare(tools).await;
+                    return;
                 }
             }
         }
@@ -151,7 +153,15 @@ impl Watcher {
         Said::done(message).with(json!(drift))
     }
 
-    async fn compare(&mut self, tools: &Tools) -> DriftEvent {
+    /// What could not be put back is told of again after this long, if it is still there.
+    pub fn insist(&mut self, after: Duration) {
+        self.insists = true;
+        self.depth = self.depth.max(Depth::Whole);
+        self.quiet_until = Some(Instant::now() + after);
+    }
+
+    /// Compares what is due.
+    pub async fn compare(&mut self, tools: &Tools) -> DriftEvent {
         let depth = std::mem::replace(&mut self.depth, Depth::Told);
         let paths = std::mem::take(&mut self.pending);
         if depth == Depth::Told && !self.concerns(tools, &paths) {
@@ -179,11 +189,14 @@ impl Watcher {
         }
         let before = self.drift.borrow().clone();
         let now = status(entries, &before, tools.now());
-        if now == before {
+        let insists = std::mem::take(&mut self.insists);
+        if now == before && !insists {
             return DriftEvent::Nothing;
         }
         let count = now.count;
-        self.drift.send_replace(now);
+        if now != before {
+            self.drift.send_replace(now);
+        }
         if count > 0 { DriftEvent::Differs { count } } else { DriftEvent::Nothing }
     }
 
@@ -246,8 +259,12 @@ async fn found(tools: &Tools, depth: Depth, tell: mpsc::Sender<Told>) -> Result<
                 Some(known) => known,
                 None => first_look(tools, local, &applied)?,
             };
+            let restamped = tools.state.restamped()?;
             let live = local.inventory.below(applied.roots());
-            let tree = live.map(|(path, known)| (path, known.digest));
+            let tree = live.map(|(path, known)| match restamped.get(&path) {
+                Some((written, there)) if *there == known.digest => (path, *written),
+                Some(_) | None => (path, known.digest),
+            });
             Ok(differences(&applied, &unmanaged, tree)
                 .into_iter()
                 .map(|difference| {

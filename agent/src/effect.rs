@@ -29,11 +29,12 @@ use millwright_agent_domain::{
 };
 use millwright_model::{
     assignment::Assignment,
+    generation::{Epoch, Generation},
     id::{GatewayName, Member},
     manifest::Manifest,
     path::ManagedPath,
     policy::Policies,
-    report::{Failure, FailureKind, Step},
+    report::{Failure, FailureKind, Retry, Step},
     time::Timestamp,
 };
 use tokio::sync::watch;
@@ -43,11 +44,11 @@ use crate::{
     connect::Coordinators,
     edge::{self, CoordinatorTime},
     fs::{Done, FileFailed},
-    gateway::{Gateway, ScanKind, Scanned, Version},
+    gateway::{Gateway, ScanKind, Scanned},
     local::Local,
     plan::Plan,
     secret::Secret,
-    state::StateDir,
+    state::{Restamped, StateDir, Unread},
 };
 
 /// What all effects work with.
@@ -140,8 +141,6 @@ pub struct Work {
     pub assignment: Assignment,
     /// How far it goes.
     pub mode: Mode,
-    /// Which generation of Ignition.
-    pub version: Version,
     /// Its files, once known.
     pub manifest: Option<Arc<Manifest>>,
     /// What is done to the tree, once planned.
@@ -156,6 +155,14 @@ pub struct Work {
     pub was_allowed: bool,
     /// Scans that ended over the new files.
     pub scans: Vec<(ScanKind, Scanned)>,
+    /// What was written before and is not known to be read and well.
+    pub unread: Unread,
+    /// What the gateway has stamped anew.
+    pub restamped: Restamped,
+    /// Whether anything of it is written: no other takes its place then.
+    pub is_written: bool,
+    /// The newest assignment that was known when it began: only what comes after it replaces it.
+    pub known: Option<(Epoch, Generation)>,
 }
 
 impl Work {
@@ -164,7 +171,6 @@ impl Work {
         Self {
             assignment,
             mode,
-            version: Version::V83,
             manifest: None,
             plan: Plan::default(),
             unmanaged: None,
@@ -172,14 +178,40 @@ impl Work {
             recovered: false,
             was_allowed: false,
             scans: Vec::new(),
+            unread: Unread::default(),
+            restamped: Restamped::new(),
+            is_written: false,
+            known: None,
         }
     }
 
-    /// The kinds of scan that the change needs, in order.
+    /// The kinds of scan that the change needs, in order, with those that an earlier one still owes.
     pub fn scan_kinds(&self) -> Vec<ScanKind> {
-        let touched = |kind: &ScanKind| self.plan.changes.touches(kind.top());
-        ScanKind::ALL.into_iter().filter(touched).collect()
+        let needed = |kind: &ScanKind| {
+            self.unread.kinds.contains(kind) || self.plan.changes.touches(kind.top())
+        };
+        ScanKind::ALL.into_iter().filter(needed).collect()
     }
+
+    /// The event that ends it when another assignment has taken its place meanwhile, before anything is
+    /// written.
+    pub fn replaced(&self, tools: &Tools) -> Result<(), Event> {
+        let Some(newest) = tools.newest.borrow().as_ref().map(number) else { return Ok(()) };
+        if self.is_written || self.mode != Mode::Apply {
+            return Ok(());
+        }
+        if newest <= number(&self.assignment).max(self.known.unwrap_or_default()) {
+            return Ok(());
+        }
+        let message = format!("generation {} has taken its place; nothing was written", newest.1.0);
+        let why = Failure::new(Step::Preflight, FailureKind::Stale, message).retry(Retry::Never);
+        Err(Event::Aborted { why })
+    }
+}
+
+/// What tells which of two assignments is the newer one, whatever was tried of them.
+pub(crate) fn number(assignment: &Assignment) -> (Epoch, Generation) {
+    (assignment.epoch, assignment.generation)
 }
 
 /// One failure as an event.

@@ -15,6 +15,7 @@ use millwright_proto::{
 use crate::{
     frames,
     fs::{self, Done},
+    gateway::Version,
 };
 
 /// A plan.
@@ -36,6 +37,8 @@ pub struct Plan {
     pub sessions: Vec<OpenSession>,
     /// Modules that were active before.
     pub active_modules: BTreeSet<String>,
+    /// Which generation of Ignition: after a restart there may be nobody to ask.
+    pub version: Version,
 }
 
 impl Plan {
@@ -92,6 +95,7 @@ impl Plan {
             notices: self.notices.iter().cloned().map(Into::into).collect(),
             sessions: self.sessions.iter().cloned().map(Into::into).collect(),
             active_modules: self.active_modules.iter().cloned().collect(),
+            ignition_8_1: self.version == Version::V81,
         }
     }
 
@@ -107,6 +111,7 @@ impl Plan {
             notices: notices.collect::<Result<_, _>>()?,
             sessions: sessions.collect::<Result<_, _>>()?,
             active_modules: head.active_modules.into_iter().collect(),
+            version: if head.ignition_8_1 { Version::V81 } else { Version::V83 },
         })
     }
 }
@@ -115,6 +120,7 @@ fn planned_write(write: &Write) -> PlannedWrite {
     PlannedWrite {
         file: Some(write.file.clone().into()),
         before: write.before.map(|digest| digest.0.to_vec()).unwrap_or_default(),
+        plain: write.plain.map(|digest| digest.0.to_vec()).unwrap_or_default(),
     }
 }
 
@@ -123,13 +129,13 @@ fn planned_remove(remove: &Remove) -> PlannedRemove {
     PlannedRemove { path: path.to_string(), before: before.0.to_vec(), mode: *mode }
 }
 
-fn write(PlannedWrite { file, before }: PlannedWrite) -> Result<Write, InvalidMessage> {
+fn write(PlannedWrite { file, before, plain }: PlannedWrite) -> Result<Write, InvalidMessage> {
     let file: FileEntry = file.ok_or(InvalidMessage::Missing("file"))?.try_into()?;
-    let before = match before.is_empty() {
-        true => None,
-        false => Some(Digest::from_slice(&before)?),
+    let digest = |bytes: &[u8]| match bytes.is_empty() {
+        true => Ok(None),
+        false => Digest::from_slice(bytes).map(Some),
     };
-    Ok(Write { file, before })
+    Ok(Write { file, before: digest(&before)?, plain: digest(&plain)? })
 }
 
 fn remove(PlannedRemove { path, before, mode }: &PlannedRemove) -> Result<Remove, InvalidMessage> {
@@ -154,8 +160,12 @@ mod tests {
             manifest: Digest::of(b"m"),
             changes: Arc::new(Changes {
                 write: vec![
-                    Write { file: file.clone(), before: None },
-                    Write { file, before: Some(Digest::of(b"old")) },
+                    Write { file: file.clone(), before: None, plain: None },
+                    Write {
+                        file,
+                        before: Some(Digest::of(b"old")),
+                        plain: Some(Digest::of(b"plain")),
+                    },
                 ],
                 remove: vec![Remove {
                     path: path("projects/p/b"),
@@ -168,6 +178,7 @@ mod tests {
             bytes_fetched: 5,
             projects: vec!["p".to_owned()],
             active_modules: BTreeSet::from(["m".to_owned()]),
+            version: Version::V81,
             ..Plan::default()
         };
         let dir = tempfile::tempdir().unwrap();

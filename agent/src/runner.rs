@@ -3,7 +3,9 @@
 //! and restorations of drift take their turn in between, so that nothing here runs twice at a time.
 
 mod aside;
+mod instructed;
 mod recovery;
+mod repair;
 mod report;
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
@@ -14,11 +16,11 @@ use millwright_agent_domain::{
     window::Closed,
 };
 use millwright_model::{
-    assignment::{Assignment, Begun},
+    assignment::Assignment,
     facts::Waiting,
     id::Member,
     instruction::{Answer, Instruction},
-    policy::{Drift as DriftPolicy, Policies},
+    policy::Policies,
     report::{FailureKind, Report, Step},
 };
 use tokio::sync::{mpsc, watch};
@@ -26,14 +28,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::aside::Aside;
 use crate::{
-    drift::{DriftEvent, Watcher},
+    drift::Watcher,
     effect::{
-        Tools, Work, commit, converge, fetch, finalize, lock, preflight, restore, scan, sessions,
-        snapshot, stage, verify, window,
+        Tools, Work, commit, converge, fetch, finalize, lock, number, preflight, restore, scan,
+        sessions, snapshot, stage, verify, window,
     },
     faults,
     fs::{self, Done},
-    instruct,
     journal::Journal,
     state::{Handled, ReportId},
 };
@@ -63,22 +64,23 @@ pub struct Runner {
     pub handled: watch::Sender<Handled>,
     /// Foreign changes, and the way to say that the tree is ours again.
     pub drift: Watcher,
-    /// Ids of instructions that were carried out, newest last.
-    pub done: VecDeque<String>,
+    /// Ids of instructions that were carried out, newest last, with their answers.
+    pub done: VecDeque<(String, Option<Answer>)>,
     /// What windows hold back.
     pub aside: Option<Aside>,
     /// The same, for people.
     pub waiting: watch::Sender<Option<Waiting>>,
 }
 
-/// Instructions remembered, so that one that is sent again is not carried out again.
-const DONE_MAX: usize = 64;
-
 impl Runner {
     /// Runs until `stop`; a job in hand is finished first.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         self.recover().await?;
-        self.drift.watch(&self.tools).await;
+        // What comes to a backup comes from its master, whenever the pair sees fit.
+        let writes = self.tools.member != Member::Backup;
+        if writes {
+            self.drift.watch(&self.tools).await;
+        }
         loop {
             let look_at = self.look_at();
             tokio::select! {
@@ -96,7 +98,10 @@ impl Runner {
                 }
                 Some(instruction) = self.instructions.recv() => self.instructed(instruction).await?,
                 () = Self::due(look_at) => self.look_again().await?,
-                event = self.drift.next(&self.tools) => self.drifted(event).await?,
+                () = self.drift.due(&self.tools), if writes => {
+                    let event = self.drift.compare(&self.tools).await;
+                    self.drifted(event).await?;
+                }
                 () = stop.cancelled() => return Ok(()),
             }
         }
@@ -143,6 +148,7 @@ impl Runner {
         };
         self.journal.append(&record)?;
         let mut work = Work::new(assignment, mode);
+        work.known = self.assignment.borrow().as_ref().map(number);
         let windowed = self.windows_of(&mut work);
         let job = Job::begin(mode, work.assignment.policies.clone(), windowed);
         self.finish(&mut work, job, began).await
@@ -240,8 +246,15 @@ impl Runner {
             if let Action::Report(verdict) = action {
                 return Ok(Outcome::Ended(verdict));
             }
-            let event = carry_out(&self.tools, &action, work).await;
+            work.is_written = job.state.is_past_commit_point();
+            let mut event = carry_out(&self.tools, &action, work).await;
             faults::point("acted");
+            // Under the lock it is asked there: what is locked must be let go.
+            if job.state != State::Locking
+                && let Err(replaced) = work.replaced(&self.tools)
+            {
+                event = replaced;
+            }
             if (&action, &event) == (&Action::AskWindows, &Event::Done) {
                 self.not_waiting();
             }
@@ -276,66 +289,6 @@ impl Runner {
         self.report(&work, &verdict, began)?;
         self.tools.state.keep_in_hand(None)?;
         Ok(())
-    }
-
-    async fn instructed(&mut self, instruction: Instruction) -> anyhow::Result<()> {
-        if self.done.contains(&instruction.id) {
-            return Ok(());
-        }
-        tracing::info!(kind = %instruction.kind, reason = instruction.reason, "instructed");
-        self.done.push_back(instruction.id.clone());
-        if self.done.len() > DONE_MAX {
-            self.done.pop_front();
-        }
-        let answer = match (&instruction.kind, instruction.assignment.clone()) {
-            (millwright_model::instruction::InstructionKind::DryRun, Some(assignment)) => {
-                let job = Job::begin(Mode::DryRun, assignment.policies.clone(), false);
-                let mut work = Work::new(assignment, Mode::DryRun);
-                match self.drive(&mut work, job).await? {
-                    Outcome::Ended(verdict) => instruct::dry_run(&work, &verdict),
-                    Outcome::Closed(closed) => instruct::Said::failed(closed.message),
-                }
-            }
-            (millwright_model::instruction::InstructionKind::DriftCheck, _) => {
-                self.drift.check(&self.tools).await
-            }
-            _ => instruct::carry_out(&self.tools, &instruction).await,
-        };
-        let answer = Answer {
-            id: instruction.id,
-            gateway: self.tools.gateway_name.clone(),
-            member: self.tools.member,
-            ok: answer.ok,
-            message: answer.message,
-            detail: answer.detail,
-        };
-        // The connection ends only with the process.
-        let _gone = self.answers.send(answer).await;
-        Ok(())
-    }
-
-    /// Somebody changed managed files: told by the watcher itself; put back here if the policy says.
-    async fn drifted(&mut self, event: DriftEvent) -> anyhow::Result<()> {
-        let DriftEvent::Differs { count } = event else { return Ok(()) };
-        let policies = self.policies.borrow().clone();
-        // What is put aside looks at the whole tree when it is begun again.
-        let busy = self.tools.member == Member::Backup || self.aside.is_some();
-        if policies.drift != DriftPolicy::Restore || busy {
-            return Ok(());
-        }
-        let Some(mut assignment) = self.assignment.borrow().clone() else { return Ok(()) };
-        // What is wanted and was not tried yet will put them back anyway.
-        let handled = *self.handled.borrow();
-        if order(&assignment) > handled {
-            return Ok(());
-        }
-        assignment.repair = handled.repair + 1;
-        // Whoever began what drifted: this is nobody's but ours.
-        assignment.begun = Begun::Rollout;
-        assignment.trigger = format!("drift of {count} files");
-        tracing::info!(count, "putting drifted files back");
-        self.tools.state.keep_in_hand(Some(&assignment))?;
-        self.apply(assignment).await
     }
 
     fn acknowledge(&mut self, acknowledged: ReportId) -> Done<()> {

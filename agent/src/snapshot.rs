@@ -93,6 +93,20 @@ impl Store {
         self.blobs.keep(digest, content)
     }
 
+    /// Where the gateway's own backup of a snapshot is.
+    pub fn backup_file(&self, id: &str) -> PathBuf {
+        self.dir.join(format!("{id}.gwbk"))
+    }
+
+    /// Whether the content of a digest is kept and whole; what is not may be kept anew then.
+    pub fn is_whole(&mut self, digest: &Digest) -> bool {
+        let whole = self.has(digest) && self.content(digest).is_ok();
+        if !whole {
+            self.blobs.doubt(digest);
+        }
+        whole
+    }
+
     /// Whether the content of a digest is kept.
     pub fn has(&self, digest: &Digest) -> bool {
         self.blobs.has(digest)
@@ -129,13 +143,14 @@ impl Store {
         Ok(())
     }
 
-    /// Removes snapshots, then every blob that nothing refers to any more.
+    /// Removes snapshots with the gateway's backups beside them, then every blob that nothing refers to.
     pub fn remove(&mut self, ids: &[String]) -> Done<()> {
-        if ids.is_empty() {
+        if ids.is_empty() && !self.blobs.has_loose() {
             return Ok(());
         }
         for id in ids {
             self.list.remove(id)?;
+            fs::discard(&self.backup_file(id))?;
         }
         let used = self.list.digests()?;
         self.blobs.retain(&used)

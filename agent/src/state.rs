@@ -2,15 +2,17 @@
 //! every path that is its own), reports not acknowledged yet. The journal, the plan, snapshots and the
 //! inventory have modules of their own.
 
+mod unread;
+
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
 };
 
 use millwright_model::{
     assignment::Assignment,
-    digest::{Digest, GitId},
+    digest::Digest,
     manifest::{FileEntry, Manifest},
     path::ManagedPath,
     report::Report,
@@ -19,13 +21,14 @@ use millwright_proto::{agent::ManifestPart, common};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
+pub use self::unread::Unread;
 use crate::{
     frames,
     fs::{self, Done},
 };
 
 /// Reports kept while no coordinator takes them.
-const REPORTS_MAX: usize = 64;
+pub const REPORTS_MAX: usize = 64;
 /// Set aside for what must be written on a full disk: the assignment in hand, what was handled, and
 /// reports, each of which may exist twice for a moment.
 const RESERVE_BYTES: usize = 256 << 10;
@@ -44,6 +47,9 @@ pub struct Handled {
     #[serde(default)]
     pub repair: u32,
 }
+
+/// Files of which only the stamps are others than were written: what was written, and what is there since.
+pub type Restamped = BTreeMap<ManagedPath, (Digest, Digest)>;
 
 /// What tells one report of this agent from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +140,11 @@ impl StateDir {
 
     /// The assignment in hand, if one was not finished.
     pub fn in_hand(&self) -> Done<Option<Assignment>> {
-        let bytes = fs::read_if_there(&self.dir.join("assignment.pb"))?;
+        self.read_assignment("assignment.pb")
+    }
+
+    fn read_assignment(&self, name: &str) -> Done<Option<Assignment>> {
+        let bytes = fs::read_if_there(&self.dir.join(name))?;
         let wire = bytes.and_then(|bytes| common::Assignment::decode(bytes.as_slice()).ok());
         Ok(wire.and_then(|wire| Assignment::try_from(wire).ok()))
     }
@@ -218,14 +228,37 @@ impl StateDir {
         fs::discard(&self.dir.join("unmanaged.json"))
     }
 
-    /// Facts about the last commit that was applied here: for snapshots.
-    pub fn applied_commit(&self) -> Done<Option<GitId>> {
-        self.json("commit.json")
+    /// The assignment whose files are here, read and well, as far as this agent has made them.
+    pub fn applied(&self) -> Done<Option<Assignment>> {
+        self.read_assignment("applied.pb")
     }
 
     /// Remembers it.
-    pub fn keep_applied_commit(&self, commit: Option<GitId>) -> Done<()> {
-        self.keep("commit.json", &commit)
+    pub fn keep_applied(&self, assignment: &Assignment) -> Done<()> {
+        self.replace("applied.pb", &common::Assignment::from(assignment.clone()).encode_to_vec())
+    }
+
+    /// What the gateway has stamped anew since it was written.
+    pub fn restamped(&self) -> Done<Restamped> {
+        self.json("restamped.json")
+    }
+
+    /// Remembers it.
+    pub fn keep_restamped(&self, restamped: &Restamped) -> Done<()> {
+        match self.restamped()? == *restamped {
+            true => Ok(()),
+            false => self.keep("restamped.json", restamped),
+        }
+    }
+
+    /// The snapshot that was taken last of files that were known to be good.
+    pub fn good_snapshot(&self) -> Done<Option<String>> {
+        self.json("good-snapshot.json")
+    }
+
+    /// Remembers it.
+    pub fn keep_good_snapshot(&self, id: &str) -> Done<()> {
+        self.keep("good-snapshot.json", &Some(id))
     }
 
     /// Reports that no coordinator has acknowledged, oldest first.
@@ -238,10 +271,9 @@ impl StateDir {
         Ok(encoded.iter().filter_map(decode).collect())
     }
 
-    /// Remembers reports; the oldest go when there are too many.
+    /// Remembers reports.
     pub fn keep_reports(&self, reports: &[Report]) -> Done<()> {
-        let from = reports.len().saturating_sub(REPORTS_MAX);
-        let encoded: Vec<Vec<u8>> = reports[from..]
+        let encoded: Vec<Vec<u8>> = reports
             .iter()
             .map(|report| common::Report::from(report.clone()).encode_to_vec())
             .collect();

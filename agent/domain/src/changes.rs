@@ -16,6 +16,8 @@ pub struct Write {
     pub file: FileEntry,
     /// What is there now; `None` when the file is new.
     pub before: Option<Digest>,
+    /// What shall be there apart from stamps, of a file that has any, once its content is here.
+    pub plain: Option<Digest>,
 }
 
 /// A file to delete.
@@ -110,7 +112,7 @@ pub fn changes<'a>(
         if before == Some(file.digest) {
             changes.keep += 1;
         } else {
-            changes.write.push(Write { file, before });
+            changes.write.push(Write { file, before, plain: None });
         }
     }
     changes.write.sort_by(|a, b| order(&a.file.path).cmp(&order(&b.file.path)));

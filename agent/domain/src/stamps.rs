@@ -1,6 +1,9 @@
 //! `resource.json` apart from its stamps: the gateway re-stamps and re-orders it by itself, which is
 //! no edit. Payload files are compared byte for byte.
 
+use std::collections::BTreeMap;
+
+use millwright_model::digest::Digest;
 use serde_json::{Map, Value};
 
 /// Members that say when and by whom, not what.
@@ -30,6 +33,43 @@ pub fn equal(a: &[u8], b: &[u8]) -> bool {
         (Some(a), Some(b)) => a == b,
         (None, _) | (_, None) => false,
     }
+}
+
+/// A digest of what a `resource.json` says apart from stamps: two that are [`equal`] have the same one.
+/// Nothing for what cannot be parsed.
+pub fn plain_digest(bytes: &[u8]) -> Option<Digest> {
+    let mut text = Vec::new();
+    canonical(&Value::Object(plain(bytes)?), &mut text)?;
+    Some(Digest::of(&text))
+}
+
+/// JSON with the members of each object by name.
+fn canonical(value: &Value, out: &mut Vec<u8>) -> Option<()> {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<&String, &Value> = members.iter().collect();
+            out.push(b'{');
+            for (name, value) in sorted {
+                serde_json::to_writer(&mut *out, name).ok()?;
+                out.push(b':');
+                canonical(value, out)?;
+                out.push(b',');
+            }
+            out.push(b'}');
+        }
+        Value::Array(items) => {
+            out.push(b'[');
+            for item in items {
+                canonical(item, out)?;
+                out.push(b',');
+            }
+            out.push(b']');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            serde_json::to_writer(out, value).ok()?;
+        }
+    }
+    Some(())
 }
 
 fn plain(bytes: &[u8]) -> Option<Map<String, Value>> {
@@ -71,9 +111,12 @@ mod tests {
             "attributes":{"x":1,"lastModificationSignature":"00",
             "lastModification":{"actor":"external","timestamp":"2"}}}"#;
         assert!(equal(ours, theirs));
+        assert_eq!(plain_digest(ours), plain_digest(theirs));
         assert_eq!(actor(theirs), "external");
         let other = br#"{"scope":"G","files":["view.json"],"attributes":{"x":1}}"#;
         assert!(!equal(ours, other));
+        assert_ne!(plain_digest(ours), plain_digest(other));
+        assert_eq!(plain_digest(b"not json"), None);
         assert!(!equal(ours, b"not json"));
         assert!(equal(b"not json", b"not json"));
         assert!(has_stamps("projects/p/v/resource.json") && !has_stamps("a/my-resource.json"));

@@ -9,12 +9,17 @@ use std::{
 };
 
 use millwright_agent_domain::job::Event;
-use millwright_model::{path::ManagedPath, report::Step};
+use millwright_model::{
+    digest::Digest,
+    path::ManagedPath,
+    report::{Failure, FailureKind, Step},
+};
 
-use super::{Tools, Work, event, lock::still_ours, stage::staged_files};
+use super::{Tools, Work, event, failed, lock::still_ours, stage::staged_files};
 use crate::{
     faults,
     fs::{self, Done},
+    local::Local,
 };
 
 /// How long a file that another process holds is tried again.
@@ -29,18 +34,24 @@ pub async fn run(tools: &Tools, work: &Work) -> Event {
 async fn commit(tools: &Tools, work: &Work) -> Result<Event, Event> {
     still_ours(tools, work).await?;
     let changes = Arc::clone(&work.plan.changes);
-    tools
-        .on_disk(Step::Commit, move |tools, _| {
+    let changed = tools
+        .on_disk(Step::Commit, move |tools, local| {
             let root = tools.data_dir();
             let staged = staged_files(&tools.state, &changes);
             let mut made = BTreeSet::new();
             for (write, from) in changes.write.iter().zip(staged) {
                 let path = &write.file.path;
                 make_parents(root, path, &mut made)?;
+                if !is_as_planned(local, root, path, write.before)? {
+                    return Ok(Some(path.to_string()));
+                }
                 faults::point("commit.rename");
                 patiently(|| fs::put(&from, &tools.target(path)))?;
             }
             for remove in &changes.remove {
+                if !is_as_planned(local, root, &remove.path, Some(remove.before))? {
+                    return Ok(Some(remove.path.to_string()));
+                }
                 faults::point("commit.remove");
                 patiently(|| fs::remove(root, remove.path.as_str(), &stop_of(root, &remove.path)))?;
             }
@@ -49,10 +60,27 @@ async fn commit(tools: &Tools, work: &Work) -> Result<Event, Event> {
                 true => fs::sync_each(root, changes.paths().map(|path| tools.target(path))),
                 false => fs::sync_all(root),
             }
+            .map(|()| None)
         })
         .await?;
+    if let Some(path) = changed {
+        let message = format!("somebody changed {path} while the files were written");
+        let kind = FailureKind::ChangedUnderneath;
+        let failure = Failure::new(Step::Commit, kind, message).about(path);
+        return Err(failed(failure.remedy("capture the edit, then millctl gateway retry")));
+    }
     still_ours(tools, work).await?;
     Ok(Event::Done)
+}
+
+/// Nobody holds writers of files back, so each file is looked at right before it is replaced.
+fn is_as_planned(
+    local: &mut Local,
+    root: &Path,
+    path: &ManagedPath,
+    before: Option<Digest>,
+) -> Done<bool> {
+    Ok(local.inventory.look(root, path)?.map(|known| known.digest) == before)
 }
 
 /// Folders are looked at once for all files in them.

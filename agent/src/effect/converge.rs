@@ -24,6 +24,7 @@ pub async fn run(tools: &Tools, work: &mut Work) -> Verdict {
         }
         Err(_) => return not_in_sync("the manifest cannot be had".to_owned()),
     };
+    work.manifest = Some(Arc::clone(&wanted));
     let within = Duration::from(work.assignment.policies.redundancy.converge_within);
     let deadline = Instant::now() + within;
     let mut last_sync_while_differing: Option<i64> = None;
@@ -77,6 +78,11 @@ async fn differing(tools: &Tools, wanted: &Arc<Manifest>) -> Result<usize, Strin
     let (mut wrong, stamped) = tools
         .on_disk(Step::Converge, move |tools, local| {
             let (mut wrong, mut stamped) = (0, Vec::new());
+            // What the master has deleted is to go here too.
+            let gone = local.applied.clone().map(|applied| manifest.diff(&applied).removed);
+            for path in gone.into_iter().flatten() {
+                wrong += usize::from(local.inventory.look(tools.data_dir(), &path)?.is_some());
+            }
             for file in manifest.files() {
                 match local.inventory.look(tools.data_dir(), &file.path)?.map(|k| k.digest) {
                     Some(digest) if digest == file.digest => {}

@@ -7,10 +7,14 @@ use millwright_agent_domain::{
     job::{Event, Verdict},
     retention,
 };
-use millwright_model::report::Step;
+use millwright_model::{
+    assignment::{Assignment, Origin},
+    digest::Digest,
+    report::Step,
+};
 
 use super::{Tools, Work, event};
-use crate::{faults, fs};
+use crate::{faults, fs, gateway::LogWindow, state::Unread};
 
 /// Remembers.
 pub async fn run(tools: &Tools, work: &Work, verdict: &Verdict) -> Event {
@@ -18,12 +22,19 @@ pub async fn run(tools: &Tools, work: &Work, verdict: &Verdict) -> Event {
 }
 
 async fn finalize(tools: &Tools, work: &Work, verdict: &Verdict) -> Result<Event, Event> {
-    let good = matches!(verdict, Verdict::Applied { .. });
-    let commit = work.assignment.commit;
+    let good = match verdict {
+        Verdict::Applied { manifest } => Some(applied(&work.assignment, *manifest)),
+        Verdict::DryRun { .. }
+        | Verdict::Failed { .. }
+        | Verdict::RolledBack { .. }
+        | Verdict::Inconsistent { .. } => None,
+    };
+    let unread = owed(work);
+    let (changes, restamped) = (Arc::clone(&work.plan.changes), work.restamped.clone());
     let changed = !work.plan.changes.is_empty();
-    let unmanaged = work.unmanaged.clone().filter(|_| good);
+    let unmanaged = work.unmanaged.clone().filter(|_| good.is_some());
     // What was staged is what is promoted; after a restart, or a restoration, the disk tells.
-    let known = work.manifest.clone().filter(|_| good);
+    let known = work.manifest.clone().filter(|_| good.is_some());
     tools
         .on_disk(Step::Finalize, move |tools, local| {
             faults::point("finalize.promote");
@@ -32,10 +43,20 @@ async fn finalize(tools: &Tools, work: &Work, verdict: &Verdict) -> Result<Event
                 Some(manifest) => Some(manifest),
                 None => tools.state.manifest()?.map(Arc::new),
             };
-            if good && tools.state.applied_commit()? != Some(commit) {
-                tools.state.keep_applied_commit(Some(commit))?;
+            match good {
+                Some(assignment) => {
+                    tools.state.keep_applied(&assignment)?;
+                    tools.state.forget_unread()?;
+                }
+                None => tools.state.keep_unread(&unread)?,
             }
             if changed {
+                let mut known = tools.state.restamped()?;
+                for path in changes.paths() {
+                    known.remove(path);
+                }
+                known.extend(restamped);
+                tools.state.keep_restamped(&known)?;
                 match unmanaged {
                     Some(unmanaged) if tools.state.unmanaged()?.as_ref() == Some(&unmanaged) => {}
                     Some(unmanaged) => tools.state.keep_unmanaged(&unmanaged)?,
@@ -50,15 +71,26 @@ async fn finalize(tools: &Tools, work: &Work, verdict: &Verdict) -> Result<Event
     Ok(Event::Done)
 }
 
+/// What an assignment has become once its files are here: nothing but these files, wherever they came from.
+fn applied(assignment: &Assignment, manifest: Digest) -> Assignment {
+    Assignment { manifest, origin: Origin::Manifest, full: false, ..assignment.clone() }
+}
+
+/// What stays to be read and looked at when it has not ended well.
+fn owed(work: &Work) -> Unread {
+    let first = work.scans.iter().map(|(_, scan)| LogWindow::of(*scan).from_ms).min();
+    let Unread { kinds, log_from_ms } = work.unread.clone();
+    Unread { kinds, log_from_ms: log_from_ms.or(first) }
+}
+
 /// Removes old snapshots; the one of the last good state stays until a newer good one is there.
 pub async fn retain(tools: &Tools, work: &Work) -> Result<(), Event> {
     let keep = work.assignment.policies.snapshots.keep;
-    let snapshot = work.plan.snapshot.clone();
     tools
-        .on_disk(Step::Finalize, move |_, local| {
+        .on_disk(Step::Finalize, move |tools, local| {
             faults::point("finalize.retention");
-            let last = (!snapshot.is_empty()).then_some(snapshot.as_str());
-            let surplus = retention::surplus(&local.store.infos(), keep, last);
+            let good = tools.state.good_snapshot()?;
+            let surplus = retention::surplus(&local.store.infos(), keep, good.as_deref());
             local.store.remove(&surplus)
         })
         .await

@@ -25,16 +25,19 @@ const ROUNDS_MAX: usize = 3;
 /// Paths named in a failure.
 const NAMED_MAX: usize = 10;
 
-/// Locks and compares.
+/// Locks and compares. However it ends but well, what was locked is let go.
 pub async fn run(tools: &Tools, work: &mut Work) -> Event {
-    event(lock(tools, work).await)
+    let locked = lock(tools, work).await;
+    if locked.is_err() {
+        release(tools, work).await;
+    }
+    event(locked)
 }
 
 async fn lock(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
     locked(tools, work).await?;
     let changed = changed_since_plan(tools, work).await?;
     if !changed.is_empty() {
-        release(tools, work).await;
         let named = changed.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
         let message = format!(
             "{} files were changed by somebody else since the plan was made, nothing was written: {named}",
@@ -46,40 +49,40 @@ async fn lock(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
                 .remedy("capture the edits, then millctl gateway retry"),
         ));
     }
-    let plan = work.plan.clone();
-    tools.on_disk(Step::Lock, move |tools, _| plan.store(&tools.state.plan_file())).await?;
+    work.replaced(tools)?;
+    work.unread.kinds.extend(work.scan_kinds());
+    let (plan, unread) = (work.plan.clone(), work.unread.clone());
+    tools
+        .on_disk(Step::Lock, move |tools, _| {
+            // First what needs room that is not kept in reserve.
+            plan.store(&tools.state.plan_file())?;
+            tools.state.keep_unread(&unread)
+        })
+        .await?;
     Ok(Event::Done)
 }
 
 /// Takes the locks while nobody is disturbed and this is the node that may be written. A pair that
 /// changed places while the lock was waited for is waited for anew.
 async fn locked(tools: &Tools, work: &mut Work) -> Result<(), Event> {
+    let patience = Duration::from(tools.config.gateway.lock_wait);
     for _ in 0..ROUNDS_MAX {
         role::wait(tools, work, Step::Lock).await.map_err(failed)?;
         sessions::wait(tools, work).await?;
         // A lock that is not to be used would keep people from saving.
         window::look(tools, work)?;
-        if work.version == Version::V83 {
+        if work.plan.version == Version::V83 {
             for kind in work.scan_kinds() {
-                acquire(tools, work, kind).await?;
+                take(tools, work, kind, patience).await?;
             }
         }
         match role::look(tools, work, Span(0), Step::Lock).await {
-            Ok(None) => match window::look(tools, work) {
-                Ok(()) => return Ok(()),
-                Err(event) => {
-                    release(tools, work).await;
-                    return Err(event);
-                }
-            },
+            Ok(None) => return window::look(tools, work),
             Ok(Some(reason)) => {
                 tracing::info!(reason, "the pair changed places before the commit");
                 release(tools, work).await;
             }
-            Err(failure) => {
-                release(tools, work).await;
-                return Err(failed(failure));
-            }
+            Err(failure) => return Err(failed(failure)),
         }
     }
     let message = "the nodes of the pair keep changing places";
@@ -91,13 +94,15 @@ async fn locked(tools: &Tools, work: &mut Work) -> Result<(), Event> {
 
 /// Takes the lock of a kind. A scan that still reads would read what is about to change, our own of
 /// the preflight like anybody's: it is waited for before the lock, and once more under it.
-async fn acquire(tools: &Tools, work: &mut Work, kind: ScanKind) -> Result<(), Event> {
+pub(super) async fn take(
+    tools: &Tools,
+    work: &mut Work,
+    kind: ScanKind,
+    patience: Duration,
+) -> Result<(), Event> {
     let last = idle(tools, kind).await?;
-    granted(tools, work, kind, last).await?;
-    if let Err(event) = idle(tools, kind).await {
-        release(tools, work).await;
-        return Err(event);
-    }
+    granted(tools, work, kind, last, patience).await?;
+    idle(tools, kind).await?;
     Ok(())
 }
 
@@ -112,12 +117,14 @@ async fn granted(
     work: &mut Work,
     kind: ScanKind,
     last: Scanned,
+    patience: Duration,
 ) -> Result<(), Event> {
     let trouble = |trouble: crate::gateway::Trouble| failed(trouble.failure(Step::Lock));
     let scan_ms = u64::try_from(last.took_ms).unwrap_or(0);
     let asked_s = hold_s(work.plan.changes.paths().count(), scan_ms);
-    let deadline = Instant::now() + Duration::from(tools.config.gateway.lock_wait);
+    let deadline = Instant::now() + patience;
     loop {
+        work.replaced(tools)?;
         match tools.gateway.lock(kind, asked_s).await.map_err(trouble)? {
             Locked::Granted(grant) => {
                 let held = Held { grant, asked_s, at: Instant::now() };

@@ -2,28 +2,26 @@
 //! is about and what to do. Waits, bounded, for a gateway that starts and for a master that is to be
 //! active again.
 
+mod plan;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use millwright_agent_domain::{
-    beside::{Beside, beside},
-    changes::{Changes, Forbidden, changes, project_of},
+    changes::Changes,
     job::{Event, Mode},
     preflight::{missing_modules, needed_modules, tag_units_in_mode},
 };
 use millwright_model::{
-    assignment::Origin,
     id::Member,
-    manifest::Manifest,
-    path::{ManagedPath, needs_permission},
+    path::ManagedPath,
     report::{Failure, FailureKind, Retry, Step},
 };
 use tokio::time::Instant;
 
-use super::{Tools, Work, content, event, failed, fetch, manifest, role, snapshot::outer_roots};
+use super::{Tools, Work, content, event, fetch, manifest, role};
 use crate::{
-    fs::{self, Done, inventory::Known},
+    fs::{self, Done},
     gateway::{Trouble, Version},
-    local::Local,
 };
 
 /// Between two looks at a gateway that is not ready.
@@ -42,10 +40,11 @@ pub async fn run(tools: &Tools, work: &mut Work) -> Event {
 
 async fn check(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
     let wanted = manifest::wanted(tools, work).await?;
-    plan(tools, work, &wanted).await?;
+    plan::run(tools, work, &wanted).await?;
     work.manifest = Some(Arc::clone(&wanted));
     work.plan.manifest = wanted.digest();
-    if work.plan.changes.is_empty() && work.mode == Mode::Apply {
+    let right = work.plan.changes.is_empty() && work.unread.kinds.is_empty();
+    if right && work.mode == Mode::Apply {
         let keep = Arc::clone(&wanted);
         tools
             .on_disk(Step::Preflight, move |tools, local| {
@@ -79,98 +78,13 @@ async fn check(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
     Err(Event::Failed(failures))
 }
 
-/// Compares the manifest with the tree.
-async fn plan(tools: &Tools, work: &mut Work, wanted: &Arc<Manifest>) -> Result<(), Event> {
-    let (wanted, full) = (Arc::clone(wanted), work.assignment.full);
-    let origin = work.assignment.origin.clone();
-    let planned = tools
-        .on_disk(Step::Preflight, move |tools, local| {
-            if full {
-                local.forget();
-            }
-            planned(tools, local, &wanted, &origin, full)
-        })
-        .await?;
-    let (changes, unmanaged) = planned;
-    work.unmanaged = Some(unmanaged);
-    let mut changes = changes.map_err(|error| {
-        failed(fault(FailureKind::NeverTouch, error.to_string()).about(error.path.to_string()))
-    })?;
-    // Whoever asks for one project back means that one: the rest stays as it lies there.
-    if let Origin::Snapshot { project: Some(project), .. } = &work.assignment.origin {
-        changes.keep_project(project);
-    }
-    work.plan.changes = Arc::new(changes);
-    work.plan.projects = work.plan.changes.projects().into_iter().map(str::to_owned).collect();
-    Ok(())
-}
-
-/// What must change, and what lies there and is nobody's. A snapshot is restored exactly: what came since
-/// then goes, but only where files are ours to bring, never what the gateway or people keep beside them.
-fn planned(
-    tools: &Tools,
-    local: &mut Local,
-    wanted: &Manifest,
-    origin: &Origin,
-    full: bool,
-) -> Done<(Result<Changes, Forbidden>, BTreeSet<ManagedPath>)> {
-    let roots = outer_roots(local, wanted.roots());
-    match full {
-        true => local.look_anew(tools.data_dir(), &roots)?,
-        false => local.look(tools.data_dir(), &roots)?,
-    }
-    let mut ours: BTreeSet<ManagedPath> = match &local.applied {
-        Some(applied) => wanted.diff(applied).removed.into_iter().collect(),
-        None => BTreeSet::new(),
-    };
-    // An interrupted first sync has written files that no manifest names yet.
-    if let Some(next) = tools.state.next_manifest()? {
-        ours.extend(next.files().map(|file| file.path));
-    }
-    let applied = local.applied.clone();
-    let exact = |path: &ManagedPath| {
-        is_exact(origin, applied.as_deref().map_or(&[], Manifest::roots), path)
-    };
-    let seen = || local.inventory.below(&roots);
-    let mut answerable: Vec<(ManagedPath, Known)> =
-        seen().filter(|(path, _)| exact(path)).map(|(path, known)| (path, *known)).collect();
-    ours.retain(|path| answerable.binary_search_by(|(other, _)| other.cmp(path)).is_err());
-    let Beside { mut live, foreign } =
-        beside(wanted, seen().map(|(path, known)| (path, known.digest)));
-    let nobodys = |path: &ManagedPath| !(ours.contains(path) || exact(path));
-    let unmanaged = foreign.into_iter().filter(nobodys).collect();
-    // What a walk leaves out is looked at by name: a link in the place of a file is an error.
-    let mut by_name = |path: &ManagedPath| local.inventory.look(tools.data_dir(), path);
-    for (file, live) in wanted.files().zip(&mut live).filter(|(_, live)| live.is_none()) {
-        *live = by_name(&file.path)?.map(|known| known.digest);
-    }
-    for path in ours {
-        let there = by_name(&path)?;
-        answerable.extend(there.map(|known| (path, known)));
-    }
-    let answerable = answerable.iter().map(|(path, known)| (path, known.digest, known.mode));
-    Ok((changes(wanted, live, answerable), unmanaged))
-}
-
-/// Whether a file that a snapshot does not have goes when that is restored.
-fn is_exact(origin: &Origin, managed: &[ManagedPath], path: &ManagedPath) -> bool {
-    match origin {
-        Origin::Manifest => false,
-        Origin::Snapshot { project, .. } => {
-            project.as_deref().is_none_or(|name| project_of(path) == Some(name))
-                && managed.iter().any(|root| path.starts_with_dir(root))
-                && needs_permission(path).is_none()
-        }
-    }
-}
-
 async fn running(tools: &Tools, work: &mut Work) -> Result<(), Failure> {
     let deadline = Instant::now() + Duration::from(tools.config.gateway.wait);
     loop {
         let failure = match tools.gateway.state().await {
             Ok(state) if state == "RUNNING" => match tools.gateway.version().await {
                 Ok(version) => {
-                    work.version = version;
+                    work.plan.version = version;
                     return Ok(());
                 }
                 Err(trouble) => trouble.failure(Step::Preflight),
@@ -190,7 +104,7 @@ async fn running(tools: &Tools, work: &mut Work) -> Result<(), Failure> {
 }
 
 async fn gateway(tools: &Tools, work: &mut Work, failures: &mut Vec<Failure>) {
-    if work.version == Version::V81 {
+    if work.plan.version == Version::V81 {
         if work.plan.changes.touches("config") {
             let message =
                 "Ignition 8.1 keeps its configuration in a database: only projects/ can be mapped";

@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use millwright_agent_domain::{changes::Changes, job::Event};
+use millwright_agent_domain::{changes::Changes, job::Event, stamps};
 use millwright_model::{
     digest::Digest,
     path::ManagedPath,
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{
     Tools, Work,
     commit::{patiently, stop_of},
-    event, failed, scan,
+    event, failed, lock, scan,
 };
 use crate::{
     faults,
@@ -33,11 +33,12 @@ pub async fn run(tools: &Tools, work: &mut Work) -> Event {
 }
 
 async fn restore(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
+    hold(tools, work).await;
     let kept = files(tools).await?;
     let kinds = work.scan_kinds();
     let within = Duration::from(tools.config.gateway.scan_timeout);
     running(tools, work).await;
-    scan::all(tools, work.version, &kinds, within).await.map_err(|failure| {
+    scan::all(tools, work.plan.version, &kinds, within).await.map_err(|failure| {
         let message = format!(
             "the previous files are back, but the gateway has not confirmed that it read them: {}",
             failure.message
@@ -46,7 +47,29 @@ async fn restore(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
         failed(Failure::new(Step::Restore, FailureKind::RestoreFailed, message).remedy(remedy))
     })?;
     work.locks.clear();
+    let read = tools.on_disk(Step::Restore, |tools, _| match tools.state.unread()?.log_from_ms {
+        // What was there before was not well either.
+        Some(_) => Ok(()),
+        None => tools.state.forget_unread(),
+    });
+    read.await?;
     Ok(Event::Restored { kept })
+}
+
+/// No scan, ours or another's, shall read the half of what comes back: one that runs is waited for, and
+/// the lock taken where it can be had. A gateway that does not answer keeps nothing from coming back.
+async fn hold(tools: &Tools, work: &mut Work) {
+    if work.plan.version == Version::V81 || lock::still_ours(tools, work).await.is_err() {
+        work.locks.clear();
+    }
+    for kind in work.scan_kinds() {
+        if work.plan.version == Version::V83
+            && !work.locks.contains_key(&kind)
+            && let Err(why) = lock::take(tools, work, kind, Duration::ZERO).await
+        {
+            tracing::info!(?kind, ?why, "the previous files come back without the scan lock");
+        }
+    }
 }
 
 /// Puts the files of the plan on disk back, without a scan. Names what was left as it is.
@@ -87,36 +110,64 @@ struct Undo<'a> {
     /// For a file that is not there any more.
     mode: u32,
     after: Option<Digest>,
+    /// What was written, apart from stamps, where there are any.
+    plain: Option<Digest>,
 }
 
-fn put_back(tools: &Tools, local: &mut Local, changes: &Changes) -> Done<Vec<String>> {
+impl Undo<'_> {
+    /// Whether it lies there as it was before; nothing when somebody else has written it since.
+    fn is_undone(&self, tools: &Tools, local: &mut Local) -> Done<Option<bool>> {
+        let live = local.inventory.look(tools.data_dir(), self.path)?.map(|known| known.digest);
+        if live == self.before {
+            return Ok(Some(true));
+        }
+        if live.is_none() || live == self.after {
+            return Ok(Some(false));
+        }
+        // A gateway that stamps what it reads has not edited it.
+        let content = match self.plain {
+            Some(_) => fs::read_if_there(&tools.target(self.path))?,
+            None => None,
+        };
+        let plain = content.and_then(|content| stamps::plain_digest(&content));
+        Ok((plain.is_some() && plain == self.plain).then_some(false))
+    }
+}
+
+/// Deletions come back first.
+fn undos(changes: &Changes) -> Vec<Undo<'_>> {
     let removes = changes.remove.iter().map(|remove| Undo {
         path: &remove.path,
         before: Some(remove.before),
         mode: remove.mode,
         after: None,
+        plain: None,
     });
     let writes = changes.write.iter().map(|write| Undo {
         path: &write.file.path,
         before: write.before,
         mode: write.file.mode,
         after: Some(write.file.digest),
+        plain: write.plain,
     });
-    let undos: Vec<Undo<'_>> = removes.chain(writes).collect();
+    removes.chain(writes).collect()
+}
+
+fn put_back(tools: &Tools, local: &mut Local, changes: &Changes) -> Done<Vec<String>> {
+    let undos = undos(changes);
     let mut kept = Vec::new();
     let mut back: Vec<(&Undo<'_>, PathBuf)> = Vec::new();
     let mut away: Vec<&Undo<'_>> = Vec::new();
     let folder = tools.state.path().join("restore");
     fs::clear_dir(&folder)?;
     for (index, undo) in undos.iter().enumerate() {
-        let live = local.inventory.look(tools.data_dir(), undo.path)?.map(|known| known.digest);
-        if live == undo.before {
-            continue;
-        }
-        // Neither ours nor what was there: somebody has written it since.
-        if live.is_some() && live != undo.after {
-            kept.push(undo.path.to_string());
-            continue;
+        match undo.is_undone(tools, local)? {
+            Some(true) => continue,
+            Some(false) => {}
+            None => {
+                kept.push(undo.path.to_string());
+                continue;
+            }
         }
         match undo.before {
             Some(digest) => {
@@ -135,10 +186,18 @@ fn put_back(tools: &Tools, local: &mut Local, changes: &Changes) -> Done<Vec<Str
         fs::make_parents(root, undo.path.as_str())?;
         let target = tools.target(undo.path);
         fs::dress(&staged, &target, undo.mode)?;
+        if undo.is_undone(tools, local)?.is_none() {
+            kept.push(undo.path.to_string());
+            continue;
+        }
         faults::point("restore.rename");
         patiently(|| fs::put(&staged, &target))?;
     }
     for undo in away {
+        if undo.is_undone(tools, local)?.is_none() {
+            kept.push(undo.path.to_string());
+            continue;
+        }
         faults::point("restore.remove");
         // Folders that the commit made go too, whole new projects included.
         let stop = match stop_of(root, undo.path) {
@@ -161,7 +220,7 @@ async fn running(tools: &Tools, work: &mut Work) {
     let deadline = Instant::now() + Duration::from(tools.config.gateway.wait);
     while Instant::now() < deadline {
         if tools.gateway.state().await.is_ok_and(|state| state == "RUNNING") {
-            work.version = tools.gateway.version().await.unwrap_or(Version::V83);
+            work.plan.version = tools.gateway.version().await.unwrap_or(Version::V83);
             return;
         }
         tokio::time::sleep(PAUSE).await;

@@ -45,7 +45,7 @@ pub async fn look(
 ) -> Result<Option<String>, Failure> {
     // 8.1 tells nothing of the kind over REST. A single gateway changes places with nobody.
     let settled = tools.member == Member::Single && step != Step::Preflight;
-    if work.version == Version::V81 || settled {
+    if work.plan.version == Version::V81 || settled {
         return Ok(None);
     }
     let (node, _) = tools.gateway.node().await.map_err(|trouble| trouble.failure(step))?;
@@ -70,7 +70,7 @@ pub async fn look(
 /// What people should know when the pair has changed places under a change: it is finished on the
 /// node on which it was begun, and the other one is left alone.
 pub async fn moved(tools: &Tools, work: &Work) -> Option<Failure> {
-    if tools.member != Member::Master || work.version == Version::V81 {
+    if tools.member != Member::Master || work.plan.version == Version::V81 {
         return None;
     }
     // What cannot be asked now is the health check's to tell.

@@ -21,7 +21,7 @@ async fn scan(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
     let within = Duration::from(tools.config.gateway.scan_timeout);
     let kinds = work.scan_kinds();
     work.scans = before_crash(tools, work, &kinds).await;
-    work.scans.extend(all(tools, work.version, &kinds, within).await.map_err(failed)?);
+    work.scans.extend(all(tools, work.plan.version, &kinds, within).await.map_err(failed)?);
     work.locks.clear();
     Ok(Event::Done)
 }
@@ -30,7 +30,7 @@ async fn scan(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
 /// have told it then.
 async fn before_crash(tools: &Tools, work: &Work, kinds: &[ScanKind]) -> Vec<(ScanKind, Scanned)> {
     let mut scans = Vec::new();
-    if work.recovered && work.version == Version::V83 {
+    if work.recovered && work.plan.version == Version::V83 {
         for kind in kinds {
             if let Ok(last) = tools.gateway.last_scan(*kind).await {
                 scans.push((*kind, last));

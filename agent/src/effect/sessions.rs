@@ -24,7 +24,8 @@ pub async fn wait(tools: &Tools, work: &mut Work) -> Result<(), Event> {
     let policy = work.assignment.policies.sessions.clone();
     let mut told = Vec::new();
     loop {
-        let seen = look(tools, work.version, &touched).await;
+        work.replaced(tools)?;
+        let seen = look(tools, work.plan.version, &touched).await;
         let waited = Span(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
         match decide(&policy, &seen, &touched, waited) {
             Gate::Proceed { sessions, notices } => {

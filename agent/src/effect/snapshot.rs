@@ -106,12 +106,16 @@ pub fn take_now(
         roots: &outer,
         now: tools.now(),
         began,
-        commit: tools.state.applied_commit()?,
+        commit: tools.state.applied()?.map(|applied| applied.commit),
         manifest: local.applied.as_ref().map(|manifest| manifest.digest()),
         cause: cause.to_owned(),
         min_free_bytes: policy.min_free_bytes,
     };
-    local.store.take(&wanted, &mut local.inventory)
+    let taken = local.store.take(&wanted, &mut local.inventory)?;
+    if local.applied.is_some() && tools.state.unread()?.kinds.is_empty() {
+        tools.state.keep_good_snapshot(&taken.id)?;
+    }
+    Ok(taken)
 }
 
 /// The managed roots of what is applied and of what is wanted, without those inside others.
@@ -128,18 +132,17 @@ pub fn outer_roots(local: &Local, wanted: &[ManagedPath]) -> Vec<ManagedPath> {
 fn pre_images(tools: &Tools, local: &mut Local, changes: &Changes) -> Done<()> {
     let writes = changes.write.iter().filter_map(|w| Some((&w.file.path, w.before?)));
     let removes = changes.remove.iter().map(|remove| (&remove.path, remove.before));
-    let mut fresh = false;
     for (path, before) in writes.chain(removes) {
-        if local.store.has(&before) {
+        // Read once more while there is something to keep instead: later there is not.
+        if local.store.is_whole(&before) {
             continue;
         }
         faults::point("snapshot.pre_image");
         if local.inventory.look(tools.data_dir(), path)?.is_some() {
             local.store.keep_live(tools.data_dir(), path, &mut local.inventory)?;
-            fresh = true;
         }
     }
-    if fresh { local.store.sync() } else { Ok(()) }
+    local.store.sync()
 }
 
 /// Uploads a snapshot to the remote store of the policy, if there is one.

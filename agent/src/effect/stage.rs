@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 use millwright_agent_domain::{
     changes::{Changes, Write},
     job::{Event, Mode},
+    stamps,
 };
 use millwright_model::report::{FailureKind, Step};
 
@@ -31,21 +32,22 @@ pub fn staged_files<'a>(
 }
 
 /// Stages.
-pub async fn run(tools: &Tools, work: &Work) -> Event {
+pub async fn run(tools: &Tools, work: &mut Work) -> Event {
     event(stage(tools, work).await)
 }
 
-async fn stage(tools: &Tools, work: &Work) -> Result<Event, Event> {
+async fn stage(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
     let Some(manifest) = work.manifest.clone() else {
         let message = "there is no manifest to stage";
         let kind = FailureKind::Internal;
         return Err(failed(millwright_model::report::Failure::new(Step::Stage, kind, message)));
     };
-    let changes = Arc::clone(&work.plan.changes);
+    let mut changes = work.plan.changes.clone();
     let (digest, mode) = (manifest.digest(), work.mode);
-    tools
+    work.plan.changes = tools
         .on_disk(Step::Stage, move |tools, _| {
             copy_and_dress(tools, &changes)?;
+            plain(tools, Arc::make_mut(&mut changes))?;
             faults::point("stage.manifest");
             // What is only tried is never ours.
             if mode == Mode::Apply {
@@ -55,10 +57,22 @@ async fn stage(tools: &Tools, work: &Work) -> Result<Event, Event> {
             match changes.write.len() <= fs::SYNC_EACH_MAX {
                 true => fs::sync_each(tools.state.path(), staged_files(&tools.state, &changes)),
                 false => fs::sync_all(tools.state.path()),
-            }
+            }?;
+            Ok(changes)
         })
         .await?;
     Ok(Event::Staged { manifest: digest })
+}
+
+/// What each file with stamps says without them: the gateway may stamp it anew, and then only this tells its
+/// work from a person's.
+fn plain(tools: &Tools, changes: &mut Changes) -> Done<()> {
+    for Write { file, plain, .. } in &mut changes.write {
+        if stamps::has_stamps(file.path.as_str()) {
+            *plain = stamps::plain_digest(&fs::read(&tools.state.blob(&file.digest))?);
+        }
+    }
+    Ok(())
 }
 
 fn copy_and_dress(tools: &Tools, changes: &Changes) -> Done<()> {

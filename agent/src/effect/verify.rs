@@ -21,6 +21,7 @@ use super::{Tools, Work, event, failed, fetch, role};
 use crate::{
     faults,
     gateway::{LogWindow, Version},
+    state::Restamped,
 };
 
 /// Between two looks at a gateway that is away.
@@ -37,15 +38,18 @@ async fn verify(tools: &Tools, work: &mut Work) -> Result<Event, Event> {
         None => next_manifest(tools).await?,
     };
     let policy = work.assignment.policies.verify.clone();
-    if work.version == Version::V83 && !work.scans.is_empty() {
+    if work.plan.version == Version::V83 && !work.scans.is_empty() {
         tokio::time::sleep(Duration::from(policy.settle)).await;
     }
     faults::point("verify.read");
     let (differing, restamped) = read_back(tools, work).await?;
+    let named = restamped.keys().map(ToString::to_string).collect();
+    work.restamped = restamped;
     // First, since nothing else can be asked while the gateway is away.
     let health = health(tools, work).await;
     let not_loaded = not_loaded(tools, work).await;
-    let mut evidence = Evidence { differing, restamped, not_loaded, health, probes: Vec::new() };
+    let mut evidence =
+        Evidence { differing, restamped: named, not_loaded, health, probes: Vec::new() };
     for probe in &policy.probes {
         evidence.probes.push((probe.url.clone(), tools.gateway.probe(probe).await));
     }
@@ -72,7 +76,7 @@ async fn next_manifest(tools: &Tools) -> Result<Arc<Manifest>, Event> {
 
 /// Files of the change that are not what they should be, and those of which only the stamps differ.
 /// The rest was compared before the change and is compared again, for drift, after it.
-async fn read_back(tools: &Tools, work: &Work) -> Result<(Vec<String>, Vec<String>), Event> {
+async fn read_back(tools: &Tools, work: &Work) -> Result<(Vec<String>, Restamped), Event> {
     let changes = Arc::clone(&work.plan.changes);
     let (mut differing, stamped) = tools
         .on_disk(Step::Verify, move |tools, local| {
@@ -81,8 +85,8 @@ async fn read_back(tools: &Tools, work: &Work) -> Result<(Vec<String>, Vec<Strin
                 let known = local.inventory.look(tools.data_dir(), &file.path)?;
                 match known.map(|known| known.digest) {
                     Some(digest) if digest == file.digest => {}
-                    Some(_) if stamps::has_stamps(file.path.as_str()) => {
-                        stamped.push((file.path.clone(), file.digest));
+                    Some(digest) if stamps::has_stamps(file.path.as_str()) => {
+                        stamped.push((file.path.clone(), file.digest, digest));
                     }
                     Some(_) | None => differing.push(file.path.to_string()),
                 }
@@ -95,10 +99,12 @@ async fn read_back(tools: &Tools, work: &Work) -> Result<(Vec<String>, Vec<Strin
             Ok((differing, stamped))
         })
         .await?;
-    let mut restamped = Vec::new();
-    for (path, digest) in stamped {
-        match only_stamps_differ(tools, &path, &digest).await? {
-            true => restamped.push(path.to_string()),
+    let mut restamped = Restamped::new();
+    for (path, written, there) in stamped {
+        match only_stamps_differ(tools, &path, &written).await? {
+            true => {
+                restamped.insert(path, (written, there));
+            }
             false => differing.push(path.to_string()),
         }
     }
@@ -124,8 +130,12 @@ pub async fn only_stamps_differ(
 
 async fn not_loaded(tools: &Tools, work: &Work) -> Result<Vec<String>, String> {
     let mut found = BTreeSet::new();
-    for (_, scan) in &work.scans {
-        let lines = tools.gateway.not_loaded(LogWindow::of(*scan)).await;
+    // What was not loaded then is not loaded now, unless something was done about it.
+    let same = work.plan.changes.is_empty() && !work.assignment.full;
+    let then = work.unread.log_from_ms.filter(|_| same).map(|from_ms| LogWindow { from_ms });
+    let windows = work.scans.iter().map(|(_, scan)| LogWindow::of(*scan));
+    for window in then.into_iter().chain(windows) {
+        let lines = tools.gateway.not_loaded(window).await;
         found.extend(lines.map_err(|trouble| trouble.message)?);
     }
     Ok(found.into_iter().collect())

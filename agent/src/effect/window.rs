@@ -8,7 +8,7 @@ use millwright_agent_domain::{
 };
 use millwright_model::{assignment::Assignment, report::Failure, time::Span, window::Window};
 
-use super::{Tools, Work, failed};
+use super::{Tools, Work, failed, number};
 use crate::gateway::Version;
 
 /// Looks once, before people are waited for.
@@ -58,9 +58,7 @@ pub fn bind(assignment: &Assignment) -> bool {
 
 fn windows(tools: &Tools, assignment: &Assignment) -> Vec<Window> {
     let newest = tools.newest.borrow();
-    let same = |newest: &&Assignment| {
-        (newest.epoch, newest.generation) == (assignment.epoch, assignment.generation)
-    };
+    let same = |newest: &&Assignment| number(newest) == number(assignment);
     newest.as_ref().filter(same).unwrap_or(assignment).windows.clone()
 }
 
@@ -72,7 +70,7 @@ fn takes(tools: &Tools, work: &Work) -> Span {
         0 => hold_s(work.plan.changes.paths().count(), 0),
         held => held,
     };
-    let own_scan = match work.version {
+    let own_scan = match work.plan.version {
         Version::V81 => tools.config.gateway.own_scan_period,
         Version::V83 => Span(0),
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use millwright_model::report::FailureKind;
 use reqwest::Method;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Gateway, Trouble, number};
@@ -14,7 +15,8 @@ const POLL_FIRST: Duration = Duration::from_millis(50);
 const POLL_LAST: Duration = Duration::from_secs(1);
 
 /// A kind of scan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum ScanKind {
     /// Project files.
     Projects,

@@ -8,9 +8,10 @@ use reqwest::Method;
 use super::{Gateway, Trouble, number, text};
 
 /// Which generation of Ignition, since they differ in everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Version {
     /// 8.3 and later: REST, tokens, configuration as files.
+    #[default]
     V83,
     /// 8.1: projects only, no REST.
     V81,

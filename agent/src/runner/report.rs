@@ -9,7 +9,7 @@ use super::Runner;
 use crate::{
     effect::{Work, window},
     faults,
-    state::{Handled, ReportId},
+    state::{Handled, REPORTS_MAX, ReportId},
 };
 
 /// Notices in one report.
@@ -68,6 +68,8 @@ impl Runner {
         let mut reports = self.reports.borrow().clone();
         reports.retain(|old| ReportId::of(old) != ReportId::of(&report));
         reports.push(report);
+        let surplus = reports.len().saturating_sub(REPORTS_MAX);
+        reports.drain(..surplus);
         self.tools.state.keep_reports(&reports)?;
         faults::point("report.kept");
         if handled > *self.handled.borrow() {

@@ -25,17 +25,30 @@ pub(super) struct Blobs {
     there: BTreeSet<Digest>,
     /// Written, but perhaps not durable yet.
     fresh: BTreeSet<PathBuf>,
+    /// Found on disk, and nothing refers to them.
+    strays: BTreeSet<Digest>,
+    /// Whether something was kept since it was last looked at what is used.
+    loose: bool,
 }
 
 impl Blobs {
     pub(super) fn open(dir: &Path, referred: BTreeSet<Digest>) -> Done<Self> {
         fs::make_dir(dir)?;
-        let mut blobs =
-            Self { dir: dir.to_owned(), there: BTreeSet::new(), fresh: BTreeSet::new() };
+        let mut blobs = Self {
+            dir: dir.to_owned(),
+            there: BTreeSet::new(),
+            fresh: BTreeSet::new(),
+            strays: BTreeSet::new(),
+            loose: false,
+        };
         for shelf in fs::folders(dir)? {
             let names = fs::files(&dir.join(shelf))?;
-            let digests = names.iter().filter_map(|name| name.parse::<Digest>().ok());
-            blobs.there.extend(digests.filter(|digest| referred.contains(digest)));
+            for digest in names.iter().filter_map(|name| name.parse::<Digest>().ok()) {
+                match referred.contains(&digest) {
+                    true => blobs.there.insert(digest),
+                    false => blobs.strays.insert(digest),
+                };
+            }
         }
         Ok(blobs)
     }
@@ -47,6 +60,16 @@ impl Blobs {
 
     pub(super) fn has(&self, digest: &Digest) -> bool {
         self.there.contains(digest)
+    }
+
+    /// Whether there may be blobs that nothing uses.
+    pub(super) fn has_loose(&self) -> bool {
+        self.loose || !self.strays.is_empty()
+    }
+
+    /// Keeps no longer what cannot be read: it may be kept anew.
+    pub(super) fn doubt(&mut self, digest: &Digest) {
+        self.there.remove(digest);
     }
 
     /// Bytes written: 0 when the content was there.
@@ -65,8 +88,13 @@ impl Blobs {
             bytes.extend_from_slice(content);
         }
         self.place(&path, &bytes)?;
-        self.there.insert(digest);
+        self.found(digest);
         Ok(bytes.len() as u64)
+    }
+
+    fn found(&mut self, digest: Digest) {
+        self.there.insert(digest);
+        self.loose = true;
     }
 
     /// Makes what was written durable.
@@ -96,7 +124,7 @@ impl Blobs {
         let path = self.file(&digest);
         unpacked(packed, &digest).map_err(failed("take over", &path))?;
         self.place(&path, packed)?;
-        self.there.insert(digest);
+        self.found(digest);
         Ok(())
     }
 
@@ -111,11 +139,13 @@ impl Blobs {
 
     /// Deletes every blob that is not used.
     pub(super) fn retain(&mut self, used: &BTreeSet<Digest>) -> Done<()> {
-        let gone: Vec<Digest> = self.there.difference(used).copied().collect();
-        for digest in gone {
-            fs::discard(&self.file(&digest))?;
-            self.there.remove(&digest);
+        let known: BTreeSet<Digest> = self.there.union(&self.strays).copied().collect();
+        for digest in known.difference(used) {
+            fs::discard(&self.file(digest))?;
+            self.there.remove(digest);
         }
+        self.strays.clear();
+        self.loose = false;
         Ok(())
     }
 }
@@ -164,6 +194,12 @@ mod tests {
         // A new process trusts only what a snapshot refers to.
         let again = Blobs::open(dir.path(), BTreeSet::from([digest])).unwrap();
         assert!(again.has(&digest) && !again.has(&empty));
+
+        // What it does not trust it does not keep for ever either.
+        let mut again = again;
+        assert!(again.has_loose() && again.file(&empty).exists());
+        again.retain(&BTreeSet::from([digest])).unwrap();
+        assert!(!again.has_loose() && !again.file(&empty).exists());
 
         std::fs::write(blobs.file(&digest), [ZSTD, 1, 2, 3]).unwrap();
         assert!(blobs.read(&digest).is_err());

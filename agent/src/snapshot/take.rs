@@ -54,9 +54,8 @@ impl Store {
             faults::point("snapshot.blob");
             new_bytes += self.keep_live(wanted.data_dir, &path, inventory)?;
         }
-        if new_bytes > 0 {
-            self.sync()?;
-        }
+        // Also what an earlier try kept that did not come to its end.
+        self.sync()?;
         let file = |(path, known): (ManagedPath, &Known)| SnapshotFile {
             path,
             digest: known.digest,

@@ -86,7 +86,7 @@ pub async fn files(
 }
 
 /// Every file below a folder with its content.
-fn tree(top: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+pub fn tree(top: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let mut found = BTreeMap::new();
     let mut open = vec![top.to_owned()];
     while let Some(dir) = open.pop() {

@@ -5,7 +5,7 @@ use playground::plant::{NAME, Settings, project, resource};
 
 use super::{
     hostile::{BASE, VERIFY, settings},
-    safe_apply::{Case, kinds, noticed},
+    safe_apply::{Case, VIEW, kinds, noticed},
 };
 
 fn old(config: &mut SimConfig) {
@@ -64,4 +64,21 @@ async fn ignition_8_1_with_the_scan_module_is_scanned_on_request() -> anyhow::Re
     assert_eq!(case.plant.sim.scans().len(), before + 1, "one scan per change");
     assert!(attempt["durationMs"].as_u64() < Some(60_000), "it waited for the gateway's own scan");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_while_ignition_8_1_is_waited_for_undoes_nothing() -> anyhow::Result<()> {
+    let mut settings = old_settings(old);
+    settings.agent = settings.agent.replace("own_scan_period = \"1s\"", "own_scan_period = \"4s\"");
+    let mut case = Case::of(settings).await?;
+    let files = case.next();
+    let commit = case.plant.commit(&files)?;
+    case.plant.follow(&commit).await?;
+    let view = case.plant.data_dir.join(VIEW);
+    let written = || std::fs::read_to_string(&view).is_ok_and(|text| text.contains("text 2"));
+    case.plant.until("the files are there", |_| written()).await?;
+    case.plant.kill_agent().await?;
+    case.plant.start_agent(None, None)?;
+    case.plant.ended(&commit, "applied").await?;
+    case.runs(2)
 }

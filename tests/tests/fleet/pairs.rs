@@ -274,3 +274,20 @@ async fn a_backup_that_never_converges_costs_one_resync_and_no_rollback() -> any
     assert_eq!((&status["state"], &status["reason"]), (&"InSync".into(), &"".into()));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_keeps_what_the_master_deleted_is_not_in_sync() -> anyhow::Result<()> {
+    let pair = Pair::new("convergeWithin: 1s").await?;
+    let mut files = project("line", &[("main", "text 1"), ("old", "old")]);
+    let commit = pair.plant.commit(&files)?;
+    pair.plant.bring(&commit, "applied").await?;
+    pair.synced().await?;
+    pair.backup().sim.set(|knobs| knobs.pair.never_converges = true);
+    files.retain(|path, _| !path.contains("/old/"));
+    let commit = pair.plant.commit(&files)?;
+    pair.plant.bring(&commit, "applied").await?;
+    pair.plant.until("it is told", |status| status["reason"] == "BackupNotInSync").await?;
+    assert!(pair.backup().data_dir.join(VIEW.replace("/main/", "/old/")).exists());
+    pair.backup().sim.set(|knobs| knobs.pair.never_converges = false);
+    Ok(())
+}

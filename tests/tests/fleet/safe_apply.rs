@@ -22,7 +22,7 @@ pub(super) struct Case {
 }
 
 impl Case {
-    async fn new(profile: &str) -> anyhow::Result<Self> {
+    pub(super) async fn new(profile: &str) -> anyhow::Result<Self> {
         let mut settings = Settings::default();
         settings.profile.push_str(profile);
         settings.agent.push_str("lock_wait = \"2s\"\n");

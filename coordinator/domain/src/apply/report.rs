@@ -68,7 +68,9 @@ impl State {
         }
         if attempt.manifest.is_some() {
             status.applied = Some(attempt.clone());
-            status.good = good;
+            // What was put back after a newer assignment failed is made as it was.
+            let same = |known: &Arc<Good>| attempt.manifest == Some(known.manifest);
+            status.good = good.or_else(|| status.good.take().filter(same));
             // The backup may begin to look.
             scene.touched.gateways.insert(gateway.clone());
         }
