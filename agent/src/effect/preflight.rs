@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::{Tools, Work, content, event, fetch, manifest, role};
 use crate::{
     fs::{self, Done},
-    gateway::{Trouble, Version},
+    gateway::{ScanKind, Trouble, Version},
 };
 
 /// Between two looks at a gateway that is not ready.
@@ -174,17 +174,13 @@ async fn trial(tools: &Tools) -> Result<(), Failure> {
 }
 
 /// The token must write. The probe is a real scan over a tree that nobody has changed yet; it is
-/// left out while somebody holds the lock that it would free.
+/// left out while somebody holds a lock, since a scan of one kind may free that of the other too.
 async fn token(tools: &Tools) -> Result<(), Failure> {
     let trouble = |trouble: Trouble| trouble.failure(Step::Preflight);
-    if tools
-        .gateway
-        .lock_holder(crate::gateway::ScanKind::Projects)
-        .await
-        .map_err(trouble)?
-        .is_some()
-    {
-        return Ok(());
+    for kind in ScanKind::ALL {
+        if tools.gateway.lock_holder(kind).await.map_err(trouble)?.is_some() {
+            return Ok(());
+        }
     }
     tools.gateway.may_write().await.map_err(trouble)?;
     Ok(())
