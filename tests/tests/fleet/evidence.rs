@@ -11,7 +11,10 @@ use playground::{
 };
 use serde_json::json;
 
-use super::safe_apply::{Case, VIEW, kinds, noticed};
+use super::{
+    client::wait_for,
+    safe_apply::{Case, VIEW, kinds, noticed},
+};
 
 fn view() -> &'static str {
     VIEW.trim_end_matches("/view.json")
@@ -132,4 +135,37 @@ async fn what_is_kept_to_undo_goes_when_it_is_not_needed() -> anyhow::Result<()>
     }
     case.plant.until("nothing piles up", |_| blobs() <= listed).await?;
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_are_verified_and_pinned() -> anyhow::Result<()> {
+    let profile = "  verify: {settle: 50ms}\n  snapshots: {minFreeBytes: 0, keep: 1}\n".to_owned();
+    let mut case = Case::of(Settings { profile, ..Settings::default() }).await?;
+    let attempt = case.change("applied").await?;
+    let id = attempt["snapshot"].as_str().context("a snapshot")?.to_owned();
+    let ask = async |verb: &str| {
+        case.plant.cluster.ctl(&["snapshot", verb, "line1", &id, "-m", "to be sure"]).await
+    };
+    let whole = ask("verify").await?;
+    assert!(whole.contains(&format!("files of snapshot {id} are whole")), "{whole}");
+    ask("pin").await?;
+    for file in tree(&case.plant.agent_dir.join("state/snapshots/blobs"))?.keys() {
+        let blob = case.plant.agent_dir.join("state/snapshots/blobs").join(file);
+        std::fs::write(blob, "damaged")?;
+    }
+    let damaged = ask("verify").await.err().context("it is damaged")?.to_string();
+    assert!(damaged.contains(&format!("files of snapshot {id} are damaged")), "{damaged}");
+
+    // It outlives newer ones, until it is not pinned any more; what is damaged is kept anew.
+    case.change("applied").await?;
+    case.change("applied").await?;
+    assert!(listed(&case).await?.contains(&id));
+    case.plant.cluster.ctl(&["snapshot", "unpin", "line1", &id, "-m", "old"]).await?;
+    case.change("applied").await?;
+    wait_for("it goes", async || Ok((!listed(&case).await?.contains(&id)).then_some(()))).await
+}
+
+/// What there is, as text.
+async fn listed(case: &Case) -> anyhow::Result<String> {
+    Ok(case.plant.cluster.json(&["snapshot", "list", "line1"]).await?.to_string())
 }

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use gateway_sim::Command;
 use playground::{
-    plant::{Files, Plant, Settings, project},
+    plant::{Files, Plant, Settings, configuration, project},
     process::{build_faulty_agent, build_programs},
+    verify::tree,
 };
 
 /// More points than any scenario has; reached only if the agent never survives.
@@ -21,21 +22,25 @@ fn views(a: &str, b: &str) -> Files {
     project("line", &[("main", a), ("detail", b)])
 }
 
-/// The managed part of the data directory that belongs to the test's project.
-fn tree(data_dir: &Path) -> anyhow::Result<Files> {
+/// The same with a database connection: its files are locked and scanned by themselves.
+fn connected(a: &str, speed: u32) -> Files {
+    let mut files = views(a, "same");
+    files.extend(configuration("config/db", &format!("{{\"poolMaxActive\": {speed}}}")));
+    files
+}
+
+/// Where the test's files are in the data directory, and in the repository.
+const PLACES: [(&str, &str); 2] = [
+    ("projects/line", "projects/line"),
+    ("config/resources/core/ignition/database-connection/db", "config/db"),
+];
+
+/// The test's files in the data directory, as the repository names them.
+fn files(data_dir: &Path) -> anyhow::Result<Files> {
     let mut files = Files::new();
-    let mut open = vec![data_dir.join("projects/line")];
-    while let Some(dir) = open.pop() {
-        let Ok(entries) = std::fs::read_dir(&dir) else { continue };
-        for entry in entries {
-            let path = entry?.path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                let name = path.strip_prefix(data_dir)?.display().to_string();
-                files.insert(name, std::fs::read(&path)?);
-            }
-        }
+    for (there, name) in PLACES {
+        let below = tree(&data_dir.join(there))?.into_iter();
+        files.extend(below.map(|(path, content)| (format!("{name}/{path}"), content)));
     }
     Ok(files)
 }
@@ -80,7 +85,7 @@ impl Sweep {
         if !self.whole.contains(&digest) {
             self.whole.push(digest);
         }
-        assert_eq!(&tree(&plant.data_dir)?, expected, "point {n}: the files are neither");
+        assert_eq!(&files(&plant.data_dir)?, expected, "point {n}: the files are neither");
         let half = plant.sim.scans_of_other_trees(&self.whole);
         assert!(half.is_empty(), "point {n}: a scan ran over a half-written tree: {half:?}");
         Ok(killed)
@@ -131,7 +136,7 @@ where
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_is_whole_whenever_the_agent_is_killed() -> anyhow::Result<()> {
-    let (old, new) = (&views("one", "same"), &views("two", "same"));
+    let (old, new) = (&connected("one", 8), &connected("two", 9));
     sweep("modify", 20, |first| there_and_back(first, old, new)).await
 }
 
@@ -176,10 +181,10 @@ async fn a_restore_is_whole_whenever_the_agent_is_killed() -> anyhow::Result<()>
 
 async fn syncing_first(first: u64) -> anyhow::Result<u64> {
     let dir = tempfile::tempdir()?;
-    let files = views("one", "two");
+    let wanted = views("one", "two");
     let mut plant = Plant::start(dir.path(), settings()).await?;
     let empty = plant.sim.tree_digest()?;
-    let commit = plant.commit(&files)?;
+    let commit = plant.commit(&wanted)?;
     plant.start_agent(None, None)?;
     plant.bring(&commit, "applied").await?;
     let whole = vec![empty, plant.sim.tree_digest()?];
@@ -193,7 +198,7 @@ async fn syncing_first(first: u64) -> anyhow::Result<u64> {
         plant.start_agent(Some(n), None)?;
         let mut survived = false;
         while !plant.agent_is_dead() && !survived {
-            survived = tree(&plant.data_dir)? == files
+            survived = files(&plant.data_dir)? == wanted
                 && is_idle(&plant.agent_dir, &plant.status().await?);
         }
         plant.kill_agent().await?;
@@ -201,7 +206,7 @@ async fn syncing_first(first: u64) -> anyhow::Result<u64> {
         // To the very end: a scan that still runs would see the next round clear the tree.
         let agent_dir = plant.agent_dir.clone();
         plant.until("first sync", |status| is_idle(&agent_dir, status)).await?;
-        assert_eq!(tree(&plant.data_dir)?, files, "point {n}: the files are not the commit's");
+        assert_eq!(files(&plant.data_dir)?, wanted, "point {n}: the files are not the commit's");
         let half = plant.sim.scans_of_other_trees(&whole);
         assert!(half.is_empty(), "point {n}: a scan ran over a half-written tree: {half:?}");
         if survived {

@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::safe_apply::{Case, VIEW, designer, kinds};
+use super::{
+    client::wait_for,
+    safe_apply::{Case, VIEW, designer, kinds},
+};
 
 /// The folder of the view.
 fn view() -> &'static str {
@@ -103,5 +106,35 @@ async fn what_is_old_is_not_begun_after_a_restart() -> anyhow::Result<()> {
     assert!(results(&status, &second).is_empty(), "{status:#}");
     // One asks for the agent's rights, one reads the change.
     assert!(case.plant.sim.scans().len() <= scans + 2, "it was read more than once");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_without_a_coordinator_is_told_in_order() -> anyhow::Result<()> {
+    let mut case = Case::new("  drift: restore\n").await?;
+    // What it puts back it must have.
+    case.plant.cluster.ctl(&["snapshot", "create", "line1", "-m", "before"]).await?;
+    case.plant.cluster.nodes[0].kill().await?;
+    for _ in 0..2 {
+        edit(&case)?;
+        wait_for("the edit is put back", async || Ok(case.runs_now(1)?.then_some(()))).await?;
+    }
+    let reports = case.plant.agent_dir.join("state/reports.json");
+    wait_for("two reports wait", async || {
+        let kept: Vec<Value> = serde_json::from_slice(&std::fs::read(&reports)?)?;
+        Ok((kept.len() == 2).then_some(()))
+    })
+    .await?;
+    case.plant.kill_agent().await?;
+    case.plant.start_agent(None, None)?;
+    case.plant.cluster.nodes[0].start()?;
+    case.plant.cluster.nodes[0].ready().await?;
+    let repairs = |status: &Value| -> Vec<u64> {
+        let all = status["history"].as_array().cloned().unwrap_or_default();
+        all.iter().filter_map(|one| one["repair"].as_u64()).collect()
+    };
+    let told = case.plant.until("both are told", |status| repairs(status).len() == 3).await?;
+    // The newest first.
+    assert_eq!(repairs(&told), [2, 1, 0], "{told:#}");
     Ok(())
 }

@@ -59,6 +59,10 @@ impl Case {
         Ok(std::fs::read_to_string(self.plant.data_dir.join(VIEW))?)
     }
 
+    pub(super) fn runs_now(&self, text: u32) -> anyhow::Result<bool> {
+        Ok(self.live()?.contains(&format!("text {text}")))
+    }
+
     pub(super) fn runs(&self, text: u32) -> anyhow::Result<()> {
         let live = self.live()?;
         assert!(live.contains(&format!("text {text}")), "not text {text}: {live}");
