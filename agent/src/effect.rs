@@ -29,6 +29,7 @@ use millwright_agent_domain::{
 };
 use millwright_model::{
     assignment::Assignment,
+    digest::Digest,
     generation::{Epoch, Generation},
     id::{GatewayName, Member},
     manifest::Manifest,
@@ -157,6 +158,8 @@ pub struct Work {
     pub scans: Vec<(ScanKind, Scanned)>,
     /// What was written before and is not known to be read and well.
     pub unread: Unread,
+    /// What the files with stamps that the change replaces said when it was planned, apart from the stamps.
+    pub plain: BTreeMap<ManagedPath, Digest>,
     /// What the gateway has stamped anew.
     pub restamped: Restamped,
     /// Whether anything of it is written: no other takes its place then.
@@ -179,6 +182,7 @@ impl Work {
             was_allowed: false,
             scans: Vec::new(),
             unread: Unread::default(),
+            plain: BTreeMap::new(),
             restamped: Restamped::new(),
             is_written: false,
             known: None,

@@ -1,7 +1,7 @@
 //! Which paths an apply adds, replaces, keeps and removes, and in which order, with what is there
 //! now. Decided in full before the first byte is written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use millwright_model::{
     digest::Digest,
@@ -66,6 +66,20 @@ impl Changes {
     /// Whether any path lies below a top directory such as `projects`.
     pub fn touches(&self, top: &str) -> bool {
         self.paths().any(|path| path.as_str().split('/').next() == Some(top))
+    }
+
+    /// What is there now of some files, after all.
+    pub fn replaces(&mut self, there: &BTreeMap<ManagedPath, Digest>) {
+        for write in &mut self.write {
+            if let Some(now) = there.get(&write.file.path) {
+                write.before = Some(*now);
+            }
+        }
+        for remove in &mut self.remove {
+            if let Some(now) = there.get(&remove.path) {
+                remove.before = *now;
+            }
+        }
     }
 
     /// Leaves out what is not of this project.

@@ -14,6 +14,7 @@ use millwright_model::{
 use tokio::time::Instant;
 
 use super::{Tools, Work, manifest, verify::only_stamps_differ};
+use crate::gateway::Version;
 
 /// Waits until the backup has taken the files over, within the budget of the policy.
 pub async fn run(tools: &Tools, work: &mut Work) -> Verdict {
@@ -29,17 +30,21 @@ pub async fn run(tools: &Tools, work: &mut Work) -> Verdict {
     let deadline = Instant::now() + within;
     let mut last_sync_while_differing: Option<i64> = None;
     loop {
-        let why = match tools.gateway.node().await {
+        // One that is away says so when it is asked for the rest.
+        let version = tools.gateway.version().await.unwrap_or_default();
+        if version == Version::V81 {
+            // It tells of no synchronisation: equal files of a pair that is well are all there is.
+            last_sync_while_differing = None;
+        }
+        let why = match tools.gateway.node_of(version).await {
             Err(trouble) => trouble.message,
-            Ok((node, _)) if node.role != "Backup" => {
+            Ok(node) if node.role != "Backup" => {
                 format!("this agent is enrolled as backup, but the gateway's role is {}", node.role)
             }
-            Ok((node, _)) => {
-                match look(tools, &node, &mut last_sync_while_differing, &wanted).await {
-                    Ok(()) => return Verdict::Applied { manifest: wanted.digest() },
-                    Err(why) => why,
-                }
-            }
+            Ok(node) => match look(tools, &node, &mut last_sync_while_differing, &wanted).await {
+                Ok(()) => return Verdict::Applied { manifest: wanted.digest() },
+                Err(why) => why,
+            },
         };
         if Instant::now() >= deadline {
             return not_in_sync(why);

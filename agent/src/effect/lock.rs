@@ -1,13 +1,16 @@
 //! The last moment before the commit: sessions once more, windows, the scan lock where there is one, windows
 //! and pre-images once more under it, and the plan on disk.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use millwright_agent_domain::{
     job::Event,
     lock::{hold_s, is_ours},
+    stamps,
 };
 use millwright_model::{
+    digest::Digest,
+    path::ManagedPath,
     report::{Failure, FailureKind, Retry, Step},
     time::Span,
 };
@@ -16,6 +19,7 @@ use tokio::time::Instant;
 use super::{Held, Tools, Work, event, failed, role, sessions, window};
 use crate::{
     faults,
+    fs::{self, Done},
     gateway::{Locked, ScanKind, Scanned, Version},
 };
 
@@ -145,23 +149,41 @@ async fn granted(
     }
 }
 
-/// Paths whose content is no longer what the plan saw.
-async fn changed_since_plan(tools: &Tools, work: &Work) -> Result<Vec<String>, Event> {
-    let changes = Arc::clone(&work.plan.changes);
-    tools
+/// Paths whose content is no longer what the plan saw. What the gateway has stamped meanwhile, in a scan of
+/// ours perhaps, goes into the plan and is kept like anything that the commit replaces.
+async fn changed_since_plan(tools: &Tools, work: &mut Work) -> Result<Vec<String>, Event> {
+    let (mut plan, plain) = (Arc::clone(&work.plan.changes), work.plain.clone());
+    let (changed, plan) = tools
         .on_disk(Step::Lock, move |tools, local| {
-            let mut changed = Vec::new();
-            let writes = changes.write.iter().map(|w| (&w.file.path, w.before));
-            let removes = changes.remove.iter().map(|r| (&r.path, Some(r.before)));
+            let (mut changed, mut stamped) = (Vec::new(), BTreeMap::new());
+            let writes = plan.write.iter().map(|w| (&w.file.path, w.before));
+            let removes = plan.remove.iter().map(|r| (&r.path, Some(r.before)));
             for (path, before) in writes.chain(removes) {
-                let now = local.inventory.look(tools.data_dir(), path)?;
-                if now.map(|known| known.digest) != before {
-                    changed.push(path.to_string());
+                let now = local.inventory.look(tools.data_dir(), path)?.map(|known| known.digest);
+                match (now, plain.get(path)) {
+                    (now, _) if now == before => {}
+                    (Some(now), Some(then)) if plain_now(tools, path)? == Some(*then) => {
+                        local.store.keep_live(tools.data_dir(), path, &mut local.inventory)?;
+                        stamped.insert(path.clone(), now);
+                    }
+                    _ => changed.push(path.to_string()),
                 }
             }
-            Ok(changed)
+            if !stamped.is_empty() {
+                local.store.sync()?;
+                Arc::make_mut(&mut plan).replaces(&stamped);
+            }
+            Ok((changed, plan))
         })
-        .await
+        .await?;
+    work.plan.changes = plan;
+    Ok(changed)
+}
+
+/// What a file says now, apart from stamps.
+fn plain_now(tools: &Tools, path: &ManagedPath) -> Done<Option<Digest>> {
+    let live = fs::read_if_there(&tools.target(path))?;
+    Ok(live.and_then(|live| stamps::plain_digest(&live)))
 }
 
 /// Lets locks of ours go: only a scan does. Nothing was written, so it is harmless.

@@ -110,6 +110,7 @@ async fn gateway(tools: &Tools, work: &mut Work, failures: &mut Vec<Failure>) {
                 "Ignition 8.1 keeps its configuration in a database: only projects/ can be mapped";
             failures.push(fault(FailureKind::NeverTouch, message).retry(Retry::Never));
         }
+        failures.extend(role::wait(tools, work, Step::Preflight).await.err());
         return;
     }
     let mut note = |result: Result<(), Failure>| failures.extend(result.err());

@@ -12,7 +12,6 @@ use millwright_model::{
 use tokio::time::Instant;
 
 use super::{Tools, Work};
-use crate::gateway::Version;
 
 /// Between two looks at a pair whose master is not active.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -43,12 +42,12 @@ pub async fn look(
     waited: Span,
     step: Step,
 ) -> Result<Option<String>, Failure> {
-    // 8.1 tells nothing of the kind over REST. A single gateway changes places with nobody.
-    let settled = tools.member == Member::Single && step != Step::Preflight;
-    if work.plan.version == Version::V81 || settled {
+    // A single gateway changes places with nobody.
+    if tools.member == Member::Single && step != Step::Preflight {
         return Ok(None);
     }
-    let (node, _) = tools.gateway.node().await.map_err(|trouble| trouble.failure(step))?;
+    let node = tools.gateway.node_of(work.plan.version).await;
+    let node = node.map_err(|trouble| trouble.failure(step))?;
     let peer = tools.peer.borrow().clone();
     match may_write(tools.member, &node, &peer, &work.assignment.policies.redundancy, waited) {
         Gate::Write { notices } => {
@@ -70,11 +69,11 @@ pub async fn look(
 /// What people should know when the pair has changed places under a change: it is finished on the
 /// node on which it was begun, and the other one is left alone.
 pub async fn moved(tools: &Tools, work: &Work) -> Option<Failure> {
-    if tools.member != Member::Master || work.plan.version == Version::V81 {
+    if tools.member != Member::Master {
         return None;
     }
     // What cannot be asked now is the health check's to tell.
-    let (node, _) = tools.gateway.node().await.ok()?;
+    let node = tools.gateway.node_of(work.plan.version).await.ok()?;
     if node.activity == "Active" {
         return None;
     }

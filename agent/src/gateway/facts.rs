@@ -1,5 +1,6 @@
 //! What the agent tells the cluster of its gateway. Trouble is a state too, never an error.
 
+use millwright_agent_domain::redundancy::Node;
 use millwright_model::{
     facts::{GatewayFacts, OpenSession},
     report::FailureKind,
@@ -7,6 +8,13 @@ use millwright_model::{
 };
 
 use super::{Gateway, Version};
+
+fn tell(facts: &mut GatewayFacts, node: Node) {
+    facts.redundancy_role = node.role;
+    facts.activity_level = node.activity;
+    facts.project_state = node.project_state;
+    facts.peer_connected = node.peer_connected;
+}
 
 impl Gateway {
     /// State, identity, role and sessions; drift and snapshots are the caller's.
@@ -35,15 +43,15 @@ impl Gateway {
                     facts.ignition_version = version;
                 }
                 if self.version().await == Ok(Version::V81) {
+                    if let Ok(node) = self.node_of(Version::V81).await {
+                        tell(&mut facts, node);
+                    }
                     return facts;
                 }
             }
         }
         if let Ok((node, peer)) = self.node().await {
-            facts.redundancy_role = node.role;
-            facts.activity_level = node.activity;
-            facts.project_state = node.project_state;
-            facts.peer_connected = node.peer_connected;
+            tell(&mut facts, node);
             facts.peer = peer;
         }
         facts.sessions = self.sessions(now).await.all().map(|mut all: Vec<OpenSession>| {

@@ -3,7 +3,7 @@
 use millwright_agent_domain::redundancy::Node;
 use reqwest::Method;
 
-use super::{Gateway, Trouble, number, text};
+use super::{Gateway, Trouble, Version, number, text};
 
 impl Gateway {
     /// What this node says of itself.
@@ -19,6 +19,25 @@ impl Gateway {
             last_sync: number(&answer["lastSyncTimestamp"]).unwrap_or(-1),
         };
         Ok((node, text(&answer, "peerId")))
+    }
+
+    /// The same by what Ignition of that generation has. 8.1 tells the role, the activity and the state of the
+    /// pair without authentication, and nothing of synchronisations; a single node may tell none of it.
+    pub async fn node_of(&self, version: Version) -> Result<Node, Trouble> {
+        if version == Version::V83 {
+            return self.node().await.map(|(node, _)| node);
+        }
+        let mut told = self.gwinfo_pairs().await?;
+        let mut take = |key: &str| told.remove(key).unwrap_or_default();
+        let state = take("RedundantState");
+        Ok(Node {
+            role: take("RedundancyStatus"),
+            activity: take("RedundantNodeActiveStatus"),
+            peer_connected: state == "Good",
+            project_state: state,
+            sync_pending: false,
+            last_sync: 0,
+        })
     }
 
     /// Asks the active master to synchronise its backup once more. The 200 proves nothing.

@@ -1,6 +1,6 @@
 //! State, identity, version, modules and trial of the gateway.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use millwright_model::report::FailureKind;
 use reqwest::Method;
@@ -49,14 +49,18 @@ impl Gateway {
 
     /// Name and version as `/system/gwinfo` says without authentication: `Key=value;` pairs.
     pub async fn gwinfo(&self) -> Result<(String, String), Trouble> {
+        let mut pairs = self.gwinfo_pairs().await?;
+        let mut take = |key: &str| pairs.remove(key).unwrap_or_default();
+        let name = take("PlatformName");
+        Ok((name.strip_prefix("Ignition-").unwrap_or(&name).to_owned(), take("Version")))
+    }
+
+    /// All that it says, by key.
+    pub(super) async fn gwinfo_pairs(&self) -> Result<BTreeMap<String, String>, Trouble> {
         let body = self.ask(Method::GET, "/system/gwinfo").await?;
-        let body = String::from_utf8_lossy(&body).into_owned();
-        let get = |key: &str| {
-            let mut pairs = body.split(';').filter_map(|pair| pair.trim().split_once('='));
-            pairs.find(|(name, _)| *name == key).map(|(_, v)| v.to_owned()).unwrap_or_default()
-        };
-        let name = get("PlatformName");
-        Ok((name.strip_prefix("Ignition-").unwrap_or(&name).to_owned(), get("Version")))
+        let body = String::from_utf8_lossy(&body);
+        let pairs = body.split(';').filter_map(|pair| pair.trim().split_once('='));
+        Ok(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
 
     /// Which generation of Ignition it is. The version text decides; without one, whether there is

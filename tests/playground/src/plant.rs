@@ -110,6 +110,7 @@ impl Plant {
         let data_dir = dir.join("backup-data");
         std::fs::create_dir_all(&data_dir)?;
         let mut config = SimConfig::new(data_dir.clone(), NAME);
+        (plant.settings.sim)(&mut config);
         config.role = Role::Backup;
         let sim = Sim::start(config).await?;
         gateway_sim::join(&plant.sim, &sim).await?;
@@ -135,8 +136,8 @@ impl Plant {
         let data_dir = disk.join("data");
         std::fs::create_dir_all(&data_dir)?;
         let mut config = SimConfig::new(data_dir.clone(), NAME);
-        config.role = role;
         (settings.sim)(&mut config);
+        config.role = role;
         let sim = Sim::start(config).await?;
         let plant = Self {
             cluster,

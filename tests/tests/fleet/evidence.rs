@@ -85,6 +85,15 @@ async fn what_the_gateway_stamps_anew_is_not_written_again() -> anyhow::Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_stamped_between_plan_and_commit_stops_nothing() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    // Past the gateway: the scan by which the agent asks for its rights finds it, and stamps it.
+    std::fs::write(case.plant.data_dir.join(VIEW), "{\"edited\": true}")?;
+    case.change("applied").await?;
+    case.runs(2)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_comes_back_while_a_scan_reads() -> anyhow::Result<()> {
     let mut settings = Settings::default();
     settings.agent = settings.agent.replace("scan_timeout = \"5s\"", "scan_timeout = \"1s\"");

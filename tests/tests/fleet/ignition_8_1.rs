@@ -1,7 +1,10 @@
 //! Ignition 8.1: projects only, no REST, scanned by itself or through the scan module.
 
-use gateway_sim::SimConfig;
-use playground::plant::{NAME, Settings, project, resource};
+use gateway_sim::{Command, SimConfig};
+use playground::{
+    plant::{NAME, Plant, Settings, project, resource},
+    process::build_programs,
+};
 
 use super::{
     hostile::{BASE, VERIFY, settings},
@@ -81,4 +84,31 @@ async fn a_restart_while_ignition_8_1_is_waited_for_undoes_nothing() -> anyhow::
     case.plant.start_agent(None, None)?;
     case.plant.ended(&commit, "applied").await?;
     case.runs(2)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_of_ignition_8_1_is_written_while_its_master_is_active() -> anyhow::Result<()> {
+    build_programs()?;
+    let dir = tempfile::tempdir()?;
+    let mut settings = old_settings(old);
+    settings.profile.push_str("  redundancy: {notActive: fail, convergeWithin: 30s}\n");
+    let mut plant = Plant::start_pair(dir.path(), settings).await?;
+    plant.start_agent(None, None)?;
+    plant.start_backup_agent()?;
+    let commit = plant.commit(&project("line", &[("main", "text 1")]))?;
+    plant.bring(&commit, "applied").await?;
+    let status = plant.until("the backup is in sync", |s| s["backup"]["inSync"] == true).await?;
+    assert_eq!(status["members"]["backup"]["facts"]["redundancyRole"], "Backup", "{status:#}");
+
+    plant.sim.run(Command::Failover).await?;
+    plant
+        .until("the failover is told", |s| {
+            s["members"]["master"]["facts"]["activityLevel"] == "Cold"
+        })
+        .await?;
+    let commit = plant.commit(&project("line", &[("main", "text 2")]))?;
+    let attempt = plant.bring(&commit, "failed").await?;
+    assert_eq!(kinds(&attempt), ["not_active"], "{attempt:#}");
+    assert!(std::fs::read_to_string(plant.data_dir.join(VIEW))?.contains("text 1"));
+    Ok(())
 }

@@ -115,16 +115,15 @@ async fn what_is_done_without_a_coordinator_is_told_in_order() -> anyhow::Result
     // What it puts back it must have.
     case.plant.cluster.ctl(&["snapshot", "create", "line1", "-m", "before"]).await?;
     case.plant.cluster.nodes[0].kill().await?;
-    for _ in 0..2 {
-        edit(&case)?;
-        wait_for("the edit is put back", async || Ok(case.runs_now(1)?.then_some(()))).await?;
-    }
     let reports = case.plant.agent_dir.join("state/reports.json");
-    wait_for("two reports wait", async || {
-        let kept: Vec<Value> = serde_json::from_slice(&std::fs::read(&reports)?)?;
-        Ok((kept.len() == 2).then_some(()))
-    })
-    .await?;
+    for wanted in 1..=2 {
+        edit(&case)?;
+        wait_for("the edit is put back, and a report waits", async || {
+            let kept: Vec<Value> = serde_json::from_slice(&std::fs::read(&reports)?)?;
+            Ok((kept.len() == wanted && case.runs_now(1)?).then_some(()))
+        })
+        .await?;
+    }
     case.plant.kill_agent().await?;
     case.plant.start_agent(None, None)?;
     case.plant.cluster.nodes[0].start()?;

@@ -1,11 +1,15 @@
 //! What must change: the manifest beside the tree as it is now.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use millwright_agent_domain::{
     beside::{Beside, beside},
     changes::{Changes, Forbidden, changes, project_of},
     job::Event,
+    stamps::{has_stamps, plain_digest},
 };
 use millwright_model::{
     assignment::Origin,
@@ -20,7 +24,7 @@ use super::{
     fault,
 };
 use crate::{
-    fs::{Done, inventory::Known},
+    fs::{self, Done, inventory::Known},
     local::Local,
     state::Restamped,
 };
@@ -39,11 +43,12 @@ pub(super) async fn run(
                 local.forget();
             }
             let planned = planned(tools, local, &wanted, &origin, full)?;
-            Ok((planned, tools.state.unread()?))
+            let plain = planned.0.as_ref().map_or(Ok(BTreeMap::new()), |c| plain(tools, c))?;
+            Ok((planned, plain, tools.state.unread()?))
         })
         .await?;
-    let ((changes, unmanaged), unread) = planned;
-    work.unread = unread;
+    let ((changes, unmanaged), plain, unread) = planned;
+    (work.plain, work.unread) = (plain, unread);
     work.unmanaged = Some(unmanaged);
     let mut changes = changes.map_err(|error| {
         failed(fault(FailureKind::NeverTouch, error.to_string()).about(error.path.to_string()))
@@ -115,6 +120,19 @@ fn is_exact(origin: &Origin, managed: &[ManagedPath], path: &ManagedPath) -> boo
                 && needs_permission(path).is_none()
         }
     }
+}
+
+/// What the files with stamps that are replaced say, apart from the stamps.
+fn plain(tools: &Tools, changes: &Changes) -> Done<BTreeMap<ManagedPath, Digest>> {
+    let writes = changes.write.iter().filter_map(|write| Some((&write.file.path, write.before?)));
+    let removes = changes.remove.iter().map(|remove| (&remove.path, remove.before));
+    let mut all = BTreeMap::new();
+    for (path, before) in writes.chain(removes).filter(|(path, _)| has_stamps(path.as_str())) {
+        let live = fs::read_if_there(&tools.target(path))?;
+        let live = live.filter(|live| Digest::of(live) == before);
+        all.extend(live.and_then(|live| plain_digest(&live)).map(|plain| (path.clone(), plain)));
+    }
+    Ok(all)
 }
 
 /// Stamps are the gateway's own: what it has stamped since is what was written.
