@@ -16,6 +16,7 @@ pub mod refs;
 #[cfg(test)]
 mod scratch;
 pub mod tree;
+mod walk;
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -11,6 +11,8 @@ use gix::remote::Direction;
 use millwright_model::digest::GitId;
 use millwright_render::render::FileKind;
 
+use super::walk::{Limits, below, shown};
+
 /// Why a repository cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MirrorFailed {
@@ -36,8 +38,18 @@ pub enum MirrorFailed {
         /// Why.
         why: String,
     },
+    /// A commit that nobody should have.
+    #[error("commit {commit} is refused: {why}")]
+    Refused {
+        /// Which.
+        commit: String,
+        /// Why.
+        why: String,
+    },
 }
 
+/// Largest blob: what a gateway would choke on anyway.
+pub(super) const BLOB_BYTES_MAX: u64 = 512 << 20;
 /// Packs that may come before a repository is opened again: the library counts them when it opens one
 /// and takes in no more than it has room for.
 const PACKS_SPARE: u16 = 200;
@@ -218,15 +230,21 @@ impl Mirror {
             }
             entry.object().map_err(|e| failed(&e))?.into_tree()
         };
-        let records = tree.traverse().breadthfirst.files().map_err(|e| failed(&e))?;
-        let mut files: Vec<_> = records
-            .into_iter()
-            .filter(|record| !record.mode.is_tree())
-            .map(|record| {
-                let path = record.filepath.to_string();
-                (path, from_git(record.oid.as_ref()), kind_of(record.mode))
-            })
-            .collect();
+        let mut files = Vec::new();
+        for one in below(&repository, commit, tree.id, Limits::ALL)? {
+            if one.mode.is_tree() {
+                continue;
+            }
+            // A name with something in place of what is no text would be another file's.
+            let path = String::from_utf8(one.path).map_err(|error| MirrorFailed::Refused {
+                commit: commit.to_string(),
+                why: format!(
+                    "the name of a file below {source:?} is no UTF-8 text: {}",
+                    shown(error.as_bytes())
+                ),
+            })?;
+            files.push((path, from_git(one.id.as_ref()), kind_of(one.mode)));
+        }
         files.sort();
         Ok(files)
     }
@@ -287,10 +305,12 @@ impl std::fmt::Debug for BlobReader {
 impl BlobReader {
     /// The content of a blob.
     pub fn read(&self, id: GitId) -> Result<Vec<u8>, MirrorFailed> {
-        let mut object = self
-            .repository
-            .find_object(to_git(id))
-            .map_err(|e| MirrorFailed::Object { id: id.to_string(), why: chain(&e) })?;
+        let failed = |why: String| MirrorFailed::Object { id: id.to_string(), why };
+        let header = self.repository.find_header(to_git(id)).map_err(|e| failed(chain(&e)))?;
+        if header.size() > BLOB_BYTES_MAX {
+            return Err(failed(format!("it has {} bytes", header.size())));
+        }
+        let mut object = self.repository.find_object(to_git(id)).map_err(|e| failed(chain(&e)))?;
         Ok(std::mem::take(&mut object.data))
     }
 }

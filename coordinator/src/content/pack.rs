@@ -14,12 +14,10 @@ use gix_pack::data::output::{bytes::FromEntriesIter, count, entry};
 use millwright_model::digest::GitId;
 use tokio::sync::mpsc;
 
-use super::mirror::{Mirror, MirrorFailed, chain, to_git};
+use super::mirror::{BLOB_BYTES_MAX, Mirror, MirrorFailed, chain, to_git};
 
 /// Largest pack that is taken in; a whole repository of a large integrator has a tenth of it.
 const PACK_BYTES_MAX: u64 = 2 << 30;
-/// Largest object: what a gateway would choke on anyway.
-const OBJECT_BYTES_MAX: usize = 512 << 20;
 /// Bytes in one message.
 pub const CHUNK_BYTES: usize = 256 << 10;
 /// Commits that an asker may name as had.
@@ -96,7 +94,7 @@ impl Mirror {
         let options = gix_pack::bundle::write::Options {
             thread_limit: Some(1),
             iteration_mode: gix_pack::data::input::Mode::Verify,
-            alloc_limit_bytes: Some(OBJECT_BYTES_MAX),
+            alloc_limit_bytes: usize::try_from(BLOB_BYTES_MAX).ok(),
             ..gix_pack::bundle::write::Options::default()
         };
         let written = gix_pack::Bundle::write_to_directory(
