@@ -9,6 +9,7 @@
 
 pub mod blobs;
 pub mod descent;
+mod history;
 pub mod index;
 pub mod mirror;
 pub mod pack;
