@@ -147,7 +147,7 @@ impl<'t> Editor<'t> {
                 if document.value(node).is_ok_and(|old| old == *value) {
                     return Ok(false);
                 }
-                (start, end, style::Style::of(&document).value_at(&document, start, value))
+                (start, end, style::Page::of(&document).value_at(start, value))
             }
             Found::Short { container, fit } => match missing {
                 Missing::Skip => return Ok(false),
