@@ -25,11 +25,14 @@ use millwright_model::{
 };
 
 pub use self::made::{Files, Made};
-pub(crate) use self::{layer::mapped_path, origin::Origin};
 use self::{
     layer::{Layer, Placed},
     made::Making,
     stamp::Stamped,
+};
+pub(crate) use self::{
+    layer::{allowed, mapped_path},
+    origin::{Candidate, Origin},
 };
 use crate::{
     normalize::{NormalizeFault, Programs, RuleFault},

@@ -254,7 +254,7 @@ fn check_kind(mapping: &RenderMapping, listed: &[SourceFile]) -> Result<(), Rend
     }
 }
 
-fn allowed(path: &ManagedPath, allow: &[ManagedPath]) -> Result<(), RenderError> {
+pub(crate) fn allowed(path: &ManagedPath, allow: &[ManagedPath]) -> Result<(), RenderError> {
     if let Some(rule) = never_touch(path) {
         return Err(RenderError::NeverTouch { path: path.clone(), rule });
     }
