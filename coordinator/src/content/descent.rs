@@ -45,7 +45,7 @@ impl Mirror {
         if cut && !comes_from_it {
             return Err(MirrorFailed::Object {
                 id: commit.to_string(),
-                why: "it came from another coordinator without its history".to_owned(),
+                why: "its history is not all here".to_owned(),
             });
         }
         if !comes_from_it {

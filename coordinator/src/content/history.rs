@@ -270,7 +270,15 @@ impl Mirror {
             }
             drop(kept);
             let Ok(found) = repository.find_commit(to_git(at)) else {
-                self.history.kept().cut.insert(last);
+                let shallow = repository.shallow_commits().ok().flatten();
+                let mut kept = self.history.kept();
+                // The remote itself has no more of it.
+                if shallow.is_some_and(|ends| ends.contains(&to_git(last)))
+                    && !kept.cut.contains(&last)
+                {
+                    break;
+                }
+                kept.cut.insert(last);
                 return false;
             };
             let Some(parent) = found.parent_ids().next() else { break };

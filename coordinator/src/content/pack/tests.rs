@@ -114,6 +114,21 @@ fn a_commit_without_its_history_is_not_here_until_it_has_one() {
 }
 
 #[test]
+fn a_remote_that_has_no_whole_history_is_followed_all_the_same() {
+    let place = place();
+    let url = format!("file://{}", place.dir.path().join("work").display());
+    git(place.dir.path(), &["clone", "--quiet", "--depth", "1", &url, "shallow"]);
+    let shallow = place.dir.path().join("shallow");
+    let dir = place.dir.path().join("mirror");
+    for _ in 0..2 {
+        let mirror = Mirror::open(&dir, shallow.to_str().unwrap()).unwrap();
+        mirror.fetch().unwrap();
+        assert!(mirror.has_commit(place.second) && !mirror.has_commit(place.first));
+        assert!(mirror.descent(place.second, place.first).is_err(), "it cannot be told");
+    }
+}
+
+#[test]
 fn what_the_asker_has_is_left_out() {
     let place = place();
     assert_eq!(place.from.tips(), vec![place.second]);
