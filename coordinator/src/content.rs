@@ -9,6 +9,7 @@
 
 pub mod blobs;
 pub mod descent;
+mod history;
 pub mod index;
 pub mod mirror;
 pub mod pack;
@@ -16,6 +17,7 @@ pub mod refs;
 #[cfg(test)]
 mod scratch;
 pub mod tree;
+mod walk;
 
 use std::{
     collections::{BTreeMap, VecDeque},

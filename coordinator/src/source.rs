@@ -81,6 +81,9 @@ pub fn batch_out(batch: Result<FetchBatch, ContentFailed>) -> Result<FetchBatch,
 pub fn failed(error: &ContentFailed) -> Status {
     match error {
         ContentFailed::Mirror(MirrorFailed::Reference(_)) => Status::not_found(error.to_string()),
+        ContentFailed::Mirror(MirrorFailed::Refused { .. }) => {
+            Status::failed_precondition(error.to_string())
+        }
         ContentFailed::Mirror(_) | ContentFailed::Absent { .. } => {
             Status::unavailable(error.to_string())
         }

@@ -20,7 +20,7 @@ use crate::{
     State,
     rollout::owner,
     state::agent_key,
-    state::{AttemptResult, DesiredOrigin, Followed},
+    state::{Attempt, AttemptResult, Before, DesiredOrigin, Followed},
 };
 
 /// Why nobody can say which files a gateway would get.
@@ -58,8 +58,8 @@ pub struct Prospect {
 /// What a gateway has by its agent's own account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Running {
-    /// How its files may have been made, the likeliest first: only the newest spec is kept, so that
-    /// the digest decides.
+    /// How its files were made, or, where that is not kept, may have been made, the likeliest first:
+    /// then the digest decides.
     pub candidates: Vec<Arc<RenderSpec>>,
     /// What was read back.
     pub manifest: Option<Digest>,
@@ -109,32 +109,81 @@ pub fn running(state: &State, gateway: &GatewayName) -> Result<Option<Running>, 
     let (Some(applied), Some(desired)) = (applied, state.desired.get(gateway)) else {
         return Ok(None);
     };
-    let same = desired.generation == applied.generation;
     let mut commit = applied.commit.unwrap_or(desired.render.commit);
-    if let (true, DesiredOrigin::Snapshot { id, .. }) = (same, &desired.origin) {
-        // Mostly a snapshot has what an earlier commit gave: then that tells its files.
-        let history = state.status.get(gateway).map(|status| &status.history);
-        let earlier = history.and_then(|history| {
-            history.iter().rev().find(|one| {
-                one.generation != applied.generation && one.manifest == applied.manifest
-            })
-        });
-        commit = earlier
-            .and_then(|earlier| earlier.commit)
-            .ok_or_else(|| NoSpec::Snapshot(gateway.clone(), id.clone()))?;
-    }
-    let mut candidates = vec![match commit == desired.render.commit {
-        true => Arc::clone(&desired.render),
-        false => Arc::new(RenderSpec { commit, ..RenderSpec::clone(&desired.render) }),
-    }];
-    let reference = match applied.reference.as_str() {
+    let mut reference = match applied.reference.as_str() {
         "" => &desired.reference,
         then => then,
     };
-    if !same && let Ok(now) = prospect(state, gateway, Some((commit, reference))) {
-        candidates.push(now.spec);
+    let same = desired.generation == applied.generation;
+    if let (true, DesiredOrigin::Snapshot { id, .. }) = (same, &desired.origin) {
+        // Mostly a snapshot has what an earlier commit gave: then that tells its files.
+        let earlier = attempts(state, gateway)
+            .find(|one| one.generation != applied.generation && one.manifest == applied.manifest);
+        let earlier = earlier.and_then(|one| Some((one.commit?, one.reference.as_str())));
+        let none = || NoSpec::Snapshot(gateway.clone(), id.clone());
+        (commit, reference) = earlier.ok_or_else(none)?;
     }
+    let gave = |(digest, _): &(Digest, _)| applied.manifest == Some(*digest);
+    let made = kept(state, gateway).filter(gave).map(|(_, spec)| spec);
+    let made = made.min_by_key(|spec| spec.commit != commit);
+    let candidates = match made {
+        Some(made) => vec![Arc::clone(made)],
+        None => {
+            let now = prospect(state, gateway, Some((commit, reference)));
+            let own = (commit == desired.render.commit).then(|| Arc::clone(&desired.render));
+            // Right only where no rule, mapping or var names the commit: the digest tells.
+            let other = || Arc::new(RenderSpec { commit, ..RenderSpec::clone(&desired.render) });
+            let last = own.unwrap_or_else(other);
+            now.map(|now| now.spec).into_iter().chain([last]).collect()
+        }
+    };
     Ok(Some(Running { candidates, manifest: applied.manifest, reference: reference.to_owned() }))
+}
+
+/// Finished attempts of a gateway, the newest first.
+fn attempts<'s>(state: &'s State, gateway: &GatewayName) -> impl Iterator<Item = &'s Attempt> {
+    let status = state.status.get(gateway).into_iter();
+    status.flat_map(|status| status.history.iter().rev().chain(&status.applied))
+}
+
+/// Specs made for a gateway that are still kept, with what they give.
+fn kept<'s>(
+    state: &'s State,
+    gateway: &GatewayName,
+) -> impl Iterator<Item = (Digest, &'s Arc<RenderSpec>)> {
+    let good = state.status.get(gateway).and_then(|status| status.good.as_deref());
+    let good = good.map(|good| (good.manifest, &good.render));
+    let desired = state.desired.get(gateway).map(|one| (one.manifest, &one.render));
+    let members = state.rollouts.values().rev().filter_map(|rollout| rollout.members.get(gateway));
+    let planned = members.flat_map(|member| {
+        let before = match &member.before {
+            Some(Before::Files(good)) => Some((good.manifest, &good.render)),
+            Some(Before::Snapshot { .. }) | None => None,
+        };
+        std::iter::once((member.manifest, &member.render)).chain(before)
+    });
+    good.into_iter().chain(desired).chain(planned)
+}
+
+/// How a commit is made that a person names for one gateway: as it was when the gateway had it, or by
+/// the resources as they are now. Never by another commit's spec: its values are filled in already.
+pub fn of_commit(
+    state: &State,
+    gateway: &GatewayName,
+    commit: GitId,
+) -> Result<Arc<RenderSpec>, NoSpec> {
+    let had: Vec<Digest> = attempts(state, gateway).filter_map(|one| one.manifest).collect();
+    let of_it =
+        |(digest, spec): &(Digest, &Arc<RenderSpec>)| spec.commit == commit && had.contains(digest);
+    if let Some((_, made)) = kept(state, gateway).find(of_it) {
+        return Ok(Arc::clone(made));
+    }
+    let of = || attempts(state, gateway).filter(|attempt| attempt.commit == Some(commit));
+    // A rollback names the commit itself; the rollout before it says what was followed.
+    let followed = of().find(|attempt| !attempt.reference.starts_with("commit "));
+    let own = format!("commit {}", commit.short());
+    let reference = followed.or_else(|| of().next()).map_or(&own, |attempt| &attempt.reference);
+    Ok(prospect(state, gateway, Some((commit, reference)))?.spec)
 }
 
 /// What a gateway is told and may yet have: `None` once it has said that it stays with what it had.

@@ -131,10 +131,13 @@ impl Blobs {
         self.places.lock().expect("nothing panics while holding it")
     }
 
-    /// Remembers where a digest is.
+    /// Remembers where a digest is. Git is the better place: what is made goes with its renders.
     pub fn learn(&self, digest: Digest, mirror: &Arc<Mirror>, id: GitId, size: u64) {
-        let place = || Place::Git { mirror: Arc::clone(mirror), id, size };
-        self.places().entry(digest).or_insert_with(place);
+        let mut places = self.places();
+        if let Some(Place::Git { .. }) = places.get(&digest) {
+            return;
+        }
+        places.insert(digest, Place::Git { mirror: Arc::clone(mirror), id, size });
     }
 
     /// Remembers what makes these files; the newest render that makes one counts.
@@ -251,5 +254,50 @@ impl Blobs {
             }
         }
         Ok(FetchBatch { chunks })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millwright_model::{manifest::FileNode, path::ManagedPath};
+    use millwright_render::render::Made;
+
+    use super::{
+        super::scratch::{commit, git},
+        *,
+    };
+
+    #[test]
+    fn what_git_has_stays_when_nobody_makes_it_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let work = dir.path().join("work");
+        std::fs::create_dir_all(&work).unwrap();
+        git(&work, &["init", "--quiet"]);
+        let pushed = commit(&work, "file", "x");
+        let url = work.to_str().unwrap();
+        let mirror = Arc::new(Mirror::open(&dir.path().join("mirror"), url).unwrap());
+        mirror.fetch().unwrap();
+        let id = mirror.files(pushed, "").unwrap()[0].1;
+        let spec = serde_json::json!({
+            "repository": "plant", "commit": pushed, "profile": "p", "mappings": [],
+            "exclude_patterns": [], "allow": [],
+        });
+        let spec = Arc::new(serde_json::from_value(spec).unwrap());
+        let by = Arc::new(Maker { mirror: Arc::clone(&mirror), spec });
+        let digest = Digest::of(b"x");
+        let node = FileNode { digest, size: 1, mode: 0o644 };
+        let file = Arc::new(Made { node, content: b"x".as_slice().into() });
+        let made = Arc::new(Files::from([(ManagedPath::parse("projects/a/x").unwrap(), file)]));
+        for git_first in [true, false] {
+            let blobs = Blobs::default();
+            if git_first {
+                blobs.learn(digest, &mirror, id, 1);
+            }
+            let set = blobs.learn_made(Arc::clone(&by), &made);
+            blobs.learn(digest, &mirror, id, 1);
+            blobs.forget_made(&set);
+            let read = blobs.whole(vec![digest], &|_| panic!("nobody makes it"));
+            assert_eq!(read.unwrap(), [b"x"]);
+        }
     }
 }

@@ -27,18 +27,26 @@ impl Mirror {
             id: commit.to_string(),
             why: chain(error),
         };
-        if repository.find_commit(to_git(held)).is_err() {
-            // What this mirror has never had is in no history that it has.
+        let ends = self.ends(&repository)?;
+        if ends.is_empty() && repository.find_commit(to_git(held)).is_err() {
+            // What this mirror has never had is in no history that it has whole.
             return Ok(Descent::Unrelated);
         }
         let walk = repository.rev_walk([to_git(commit)]).all().map_err(|e| failed(&e))?;
-        let mut comes_from_it = false;
+        let (mut comes_from_it, mut cut) = (false, false);
         for (seen, info) in walk.enumerate() {
             let info = info.map_err(|e| failed(&e))?;
             if from_git(info.id.as_ref()) == held || seen >= HISTORY_MAX {
                 comes_from_it = true;
                 break;
             }
+            cut |= ends.contains(&info.id);
+        }
+        if cut && !comes_from_it {
+            return Err(MirrorFailed::Object {
+                id: commit.to_string(),
+                why: "its history is not all here".to_owned(),
+            });
         }
         if !comes_from_it {
             return Ok(Descent::Unrelated);

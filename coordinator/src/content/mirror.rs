@@ -2,7 +2,6 @@
 //! running rollout stay.
 
 use std::{
-    collections::BTreeMap,
     path::Path,
     sync::{Mutex, atomic::AtomicBool},
 };
@@ -10,6 +9,11 @@ use std::{
 use gix::remote::Direction;
 use millwright_model::digest::GitId;
 use millwright_render::render::FileKind;
+
+use super::{
+    history::History,
+    walk::{Limits, below, shown},
+};
 
 /// Why a repository cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +40,18 @@ pub enum MirrorFailed {
         /// Why.
         why: String,
     },
+    /// A commit that nobody should have.
+    #[error("commit {commit} is refused: {why}")]
+    Refused {
+        /// Which.
+        commit: String,
+        /// Why.
+        why: String,
+    },
 }
 
+/// Largest blob: what a gateway would choke on anyway.
+pub(super) const BLOB_BYTES_MAX: u64 = 512 << 20;
 /// Packs that may come before a repository is opened again: the library counts them when it opens one
 /// and takes in no more than it has room for.
 const PACKS_SPARE: u16 = 200;
@@ -51,14 +65,8 @@ pub struct Mirror {
     spare: u16,
     /// One fetch at a time.
     fetching: Mutex<()>,
-    /// Answers of [`Mirror::changed_at`].
-    changed: Mutex<BTreeMap<(GitId, String), i64>>,
+    pub(super) history: History,
 }
-
-/// Commits that a search for the last change of a path looks at: some years of a busy repository.
-const HISTORY_MAX: usize = 10_000;
-/// Answers kept.
-const CHANGED_MAX: usize = 65_536;
 
 impl std::fmt::Debug for Mirror {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -137,7 +145,7 @@ impl Mirror {
             opened: Mutex::new(Opened::of(dir, spare)?),
             spare,
             fetching: Mutex::new(()),
-            changed: Mutex::default(),
+            history: History::open(dir),
         })
     }
 
@@ -177,18 +185,20 @@ impl Mirror {
             .map_err(|e| failed(&e))?
             .with_refspecs(refspecs, Direction::Fetch)
             .map_err(|e| failed(&e))?;
+        let shallow = self.missing(&repository)?;
         let connection = remote.connect(Direction::Fetch).map_err(|e| failed(&e))?;
         connection
             .prepare_fetch(gix::progress::Discard, gix::remote::ref_map::Options::default())
             .map_err(|e| failed(&e))?
+            .with_shallow(shallow)
             .receive(gix::progress::Discard, &AtomicBool::new(false))
             .map_err(|e| failed(&e))?;
-        Ok(())
+        self.fetched(&repository)
     }
 
-    /// Whether the commit is here.
+    /// Whether the commit is here, with what its history says.
     pub fn has_commit(&self, commit: GitId) -> bool {
-        self.local().find_commit(to_git(commit)).is_ok()
+        self.local().find_commit(to_git(commit)).is_ok() && self.has_history(commit)
     }
 
     /// Every file below a path of a commit: path relative to it, object id, kind.
@@ -218,53 +228,23 @@ impl Mirror {
             }
             entry.object().map_err(|e| failed(&e))?.into_tree()
         };
-        let records = tree.traverse().breadthfirst.files().map_err(|e| failed(&e))?;
-        let mut files: Vec<_> = records
-            .into_iter()
-            .filter(|record| !record.mode.is_tree())
-            .map(|record| {
-                let path = record.filepath.to_string();
-                (path, from_git(record.oid.as_ref()), kind_of(record.mode))
-            })
-            .collect();
+        let mut files = Vec::new();
+        for one in below(&repository, commit, tree.id, Limits::ALL)? {
+            if one.mode.is_tree() {
+                continue;
+            }
+            // A name with something in place of what is no text would be another file's.
+            let path = String::from_utf8(one.path).map_err(|error| MirrorFailed::Refused {
+                commit: commit.to_string(),
+                why: format!(
+                    "the name of a file below {source:?} is no UTF-8 text: {}",
+                    shown(error.as_bytes())
+                ),
+            })?;
+            files.push((path, from_git(one.id.as_ref()), kind_of(one.mode)));
+        }
         files.sort();
         Ok(files)
-    }
-
-    /// When the newest commit was authored, along first parents, that changed a path: seconds since
-    /// 1970. Beyond a bound of history, when the oldest commit looked at was.
-    pub fn changed_at(&self, commit: GitId, path: &str) -> Result<i64, MirrorFailed> {
-        let known = |id: GitId| {
-            let changed = self.changed.lock().expect("nothing panics while holding it");
-            changed.get(&(id, path.to_owned())).copied()
-        };
-        // A thousand gateways ask the same: most answers need no look into git.
-        if let Some(answer) = known(commit) {
-            return Ok(answer);
-        }
-        let repository = self.local();
-        let mut at = commit;
-        let mut here = entry_at(&repository, at, path)?;
-        let mut seconds = None;
-        for _ in 0..HISTORY_MAX {
-            if let Some(answer) = known(at) {
-                seconds = Some(answer);
-                break;
-            }
-            let Some(parent) = here.parent else { break };
-            let above = entry_at(&repository, parent, path)?;
-            if above.entry != here.entry {
-                break;
-            }
-            (at, here) = (parent, above);
-        }
-        let seconds = seconds.unwrap_or(here.authored);
-        let mut changed = self.changed.lock().expect("nothing panics while holding it");
-        if changed.len() >= CHANGED_MAX {
-            changed.clear();
-        }
-        changed.insert((commit, path.to_owned()), seconds);
-        Ok(seconds)
     }
 
     /// A reader of blobs; one per thread and job.
@@ -287,10 +267,12 @@ impl std::fmt::Debug for BlobReader {
 impl BlobReader {
     /// The content of a blob.
     pub fn read(&self, id: GitId) -> Result<Vec<u8>, MirrorFailed> {
-        let mut object = self
-            .repository
-            .find_object(to_git(id))
-            .map_err(|e| MirrorFailed::Object { id: id.to_string(), why: chain(&e) })?;
+        let failed = |why: String| MirrorFailed::Object { id: id.to_string(), why };
+        let header = self.repository.find_header(to_git(id)).map_err(|e| failed(chain(&e)))?;
+        if header.size() > BLOB_BYTES_MAX {
+            return Err(failed(format!("it has {} bytes", header.size())));
+        }
+        let mut object = self.repository.find_object(to_git(id)).map_err(|e| failed(chain(&e)))?;
         Ok(std::mem::take(&mut object.data))
     }
 }
@@ -305,34 +287,6 @@ fn kind_of(mode: gix::objs::tree::EntryMode) -> FileKind {
     } else {
         FileKind::Plain
     }
-}
-
-/// What a commit has at a path, and where it comes from.
-struct EntryAt {
-    entry: Option<gix::ObjectId>,
-    authored: i64,
-    parent: Option<GitId>,
-}
-
-fn entry_at(
-    repository: &gix::Repository,
-    commit: GitId,
-    path: &str,
-) -> Result<EntryAt, MirrorFailed> {
-    let failed = |error: &dyn std::error::Error| MirrorFailed::Object {
-        id: commit.to_string(),
-        why: chain(error),
-    };
-    let commit = repository.find_commit(to_git(commit)).map_err(|e| failed(&e))?;
-    let authored = commit.author().map_err(|e| failed(&e))?.time().map_err(|e| failed(&e))?.seconds;
-    let tree = commit.tree().map_err(|e| failed(&e))?;
-    let entry = if path.is_empty() {
-        Some(tree.id)
-    } else {
-        tree.lookup_entry_by_path(path).map_err(|e| failed(&e))?.map(|e| e.object_id())
-    };
-    let parent = commit.parent_ids().next().map(|id| from_git(id.as_ref()));
-    Ok(EntryAt { entry, authored, parent })
 }
 
 #[cfg(test)]

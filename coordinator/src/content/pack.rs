@@ -1,6 +1,11 @@
 //! Packs of single commits, by which a coordinator gives another one what that one cannot fetch: the
-//! commit and all of its files, without history. The mirror's refs do not move by it, so a later
-//! fetch from the remote still brings everything that they need.
+//! commit and all of its files, without history, and before them what the history says of its folders.
+//! The mirror's refs do not move by it, so a later fetch from the remote still brings everything that
+//! they need.
+//!
+//! ```text
+//!  length (8 bytes, big endian) │ times of the folders (zstd, JSON) │ pack
+//! ```
 
 use std::{
     collections::BTreeSet,
@@ -14,12 +19,15 @@ use gix_pack::data::output::{bytes::FromEntriesIter, count, entry};
 use millwright_model::digest::GitId;
 use tokio::sync::mpsc;
 
-use super::mirror::{Mirror, MirrorFailed, chain, to_git};
+use super::{
+    history::packed,
+    mirror::{BLOB_BYTES_MAX, Mirror, MirrorFailed, chain, to_git},
+};
 
 /// Largest pack that is taken in; a whole repository of a large integrator has a tenth of it.
 const PACK_BYTES_MAX: u64 = 2 << 30;
-/// Largest object: what a gateway would choke on anyway.
-const OBJECT_BYTES_MAX: usize = 512 << 20;
+/// Largest table of times, compressed.
+const TIMES_BYTES_MAX: u64 = 16 << 20;
 /// Bytes in one message.
 pub const CHUNK_BYTES: usize = 256 << 10;
 /// Commits that an asker may name as had.
@@ -48,8 +56,14 @@ impl Mirror {
         &self,
         commit: GitId,
         have: &[GitId],
-        out: impl Write,
+        mut out: impl Write,
     ) -> Result<(), MirrorFailed> {
+        let times = self.times(commit)?;
+        let times = packed(&times).map_err(|e| failed(commit, e))?;
+        let length = (times.len() as u64).to_be_bytes();
+        out.write_all(&length)
+            .and_then(|()| out.write_all(&times))
+            .map_err(|e| failed(commit, e))?;
         let repository = self.local();
         let mut objects = repository.objects.clone().into_inner();
         // Counting remembers places in packs, which must stay what they are until the end.
@@ -90,17 +104,19 @@ impl Mirror {
     /// Takes a pack in; afterwards the commit and all of its files are here.
     pub fn take_pack(&self, commit: GitId, pack: impl Read) -> Result<(), MirrorFailed> {
         self.make_room()?;
+        let mut pack = BufReader::new(pack.take(PACK_BYTES_MAX));
+        let times = times(&mut pack).map_err(|e| failed(commit, e))?;
         let repository = self.local();
         let folder = repository.objects.store_ref().path().join("pack");
         std::fs::create_dir_all(&folder).map_err(|e| failed(commit, e))?;
         let options = gix_pack::bundle::write::Options {
             thread_limit: Some(1),
             iteration_mode: gix_pack::data::input::Mode::Verify,
-            alloc_limit_bytes: Some(OBJECT_BYTES_MAX),
+            alloc_limit_bytes: usize::try_from(BLOB_BYTES_MAX).ok(),
             ..gix_pack::bundle::write::Options::default()
         };
         let written = gix_pack::Bundle::write_to_directory(
-            &mut BufReader::new(pack.take(PACK_BYTES_MAX)),
+            &mut pack,
             Some(&folder),
             &mut Discard,
             &AtomicBool::new(false),
@@ -113,7 +129,7 @@ impl Mirror {
         if let Some(keep) = written.keep_path {
             std::fs::remove_file(keep).map_err(|e| failed(commit, e))?;
         }
-        self.complete(commit).inspect_err(|_| {
+        self.complete(commit, &times).inspect_err(|_| {
             // Half a commit must not look like one.
             for file in [written.index_path, written.data_path].into_iter().flatten() {
                 if let Err(error) = std::fs::remove_file(&file) {
@@ -123,16 +139,33 @@ impl Mirror {
         })
     }
 
-    /// Whether a commit and all of its files are here; the error names what is missing.
-    fn complete(&self, commit: GitId) -> Result<(), MirrorFailed> {
+    /// Whether a commit and all of its files are here; the error names what is missing. The times come
+    /// last: without them the commit is not here.
+    fn complete(&self, commit: GitId, times: &[u8]) -> Result<(), MirrorFailed> {
         let repository = self.local();
         for (path, id, _) in self.files(commit, "")? {
             if !repository.has_object(to_git(id)) {
                 return Err(failed(commit, format!("the pack lacks {path}")));
             }
         }
-        Ok(())
+        if self.has_history(commit) {
+            return Ok(());
+        }
+        self.history.take(commit, times).map_err(|e| failed(commit, e))
     }
+}
+
+/// The times before a pack.
+fn times(pack: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut length = [0; 8];
+    pack.read_exact(&mut length)?;
+    let length = u64::from_be_bytes(length);
+    if length > TIMES_BYTES_MAX {
+        return Err(io::Error::other("the pack does not begin with the times of its folders"));
+    }
+    let mut times = Vec::new();
+    pack.take(length).read_to_end(&mut times)?;
+    Ok(times)
 }
 
 /// Reads, on a blocking thread, what arrives in pieces.

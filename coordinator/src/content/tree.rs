@@ -110,7 +110,8 @@ impl CommitTree<'_> {
         let known = if let Some(known) = self.index.get(file.id) {
             known
         } else {
-            let bytes = reader.read(file.id).map_err(content)?;
+            let read = reader.read(file.id);
+            let bytes = read.map_err(|error| content(format!("{}: {error}", file.relative)))?;
             if bytes.starts_with(LFS_POINTER) {
                 // Never in the index, so that it is recognised each time.
                 file.kind = FileKind::LfsPointer;

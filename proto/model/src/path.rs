@@ -3,7 +3,7 @@
 //! A `ManagedPath` is relative, normalised and legal on every platform we run on. The never-touch
 //! list is compiled in: no mapping, option or person can lift it. Nothing here looks at a disk.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -275,21 +275,6 @@ pub fn needs_permission(path: &ManagedPath) -> Option<&'static str> {
         ] => Some("a mistake in it locks people out"),
         _ => None,
     }
-}
-
-/// Pairs that some platform takes for the same path.
-pub fn case_collisions<'a>(
-    paths: impl Iterator<Item = &'a ManagedPath>,
-) -> Vec<(ManagedPath, ManagedPath)> {
-    let mut seen: BTreeMap<String, &ManagedPath> = BTreeMap::new();
-    let mut found = Vec::new();
-    for path in paths {
-        match seen.insert(path.case_key(), path) {
-            Some(other) if other != path => found.push((other.clone(), path.clone())),
-            Some(_) | None => {}
-        }
-    }
-    found
 }
 
 #[cfg(test)]

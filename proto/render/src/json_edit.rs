@@ -94,6 +94,11 @@ enum Found {
         container: u32,
         fit: usize,
     },
+    /// Something that has no such members or items, and how many segments fit.
+    Blocked {
+        node: u32,
+        fit: usize,
+    },
 }
 
 impl<'t> Editor<'t> {
@@ -127,6 +132,7 @@ impl<'t> Editor<'t> {
                 Some(&self.text[start..end])
             }
             Found::Short { .. } => None,
+            Found::Blocked { node, fit } => return Err(blocked(&document, path, node, fit)),
         })
     }
 
@@ -147,7 +153,7 @@ impl<'t> Editor<'t> {
                 if document.value(node).is_ok_and(|old| old == *value) {
                     return Ok(false);
                 }
-                (start, end, style::Style::of(&document).value_at(&document, start, value))
+                (start, end, style::Page::of(&document).value_at(start, value))
             }
             Found::Short { container, fit } => match missing {
                 Missing::Skip => return Ok(false),
@@ -157,6 +163,18 @@ impl<'t> Editor<'t> {
                     let value = nested(&rest[1..], value, path, fit + 1)?;
                     style::insertion(&document, container, &rest[0], &value)
                         .map_err(|fault| fault.at(path, fit))?
+                }
+            },
+            Found::Blocked { node, fit } => match missing {
+                Missing::Skip => return Ok(false),
+                // As in jq: nothing takes the shape that a path needs.
+                Missing::Create if document.kind(node) == Kind::Null => {
+                    let value = nested(&path.segments()[fit..], value, path, fit)?;
+                    let (start, end) = document.span(node);
+                    (start, end, style::Page::of(&document).value_at(start, &value))
+                }
+                Missing::Create | Missing::Fail => {
+                    return Err(blocked(&document, path, node, fit));
                 }
             },
         };
@@ -179,6 +197,7 @@ impl<'t> Editor<'t> {
                 Ok(true)
             }
             Found::Short { container, fit } => Err(absent(&document, path, container, fit)),
+            Found::Blocked { node, fit } => Err(blocked(&document, path, node, fit)),
         }
     }
 
@@ -194,6 +213,10 @@ impl<'t> Editor<'t> {
             Found::Short { container, fit } => match missing {
                 Missing::Create | Missing::Skip => Ok(false),
                 Missing::Fail => Err(absent(&document, path, container, fit)),
+            },
+            Found::Blocked { node, fit } => match missing {
+                Missing::Create | Missing::Skip => Ok(false),
+                Missing::Fail => Err(blocked(&document, path, node, fit)),
             },
         }
     }
@@ -244,13 +267,8 @@ fn find(document: &Document<'_>, path: &JsonPath) -> Result<Found, EditFault> {
                 };
                 index.and_then(|index| document.children(node).nth(index))
             }
-            (Segment::Key(_), found) => {
-                let (found, wanted) = (found.name(), "an object");
-                return Err(EditFault::Kind { path: path.prefix(at), found, wanted });
-            }
-            (Segment::Index(_), found) => {
-                let (found, wanted) = (found.name(), "an array");
-                return Err(EditFault::Kind { path: path.prefix(at), found, wanted });
+            (Segment::Key(_) | Segment::Index(_), _) => {
+                return Ok(Found::Blocked { node, fit: at });
             }
         };
         match next {
@@ -259,6 +277,14 @@ fn find(document: &Document<'_>, path: &JsonPath) -> Result<Found, EditFault> {
         }
     }
     Ok(Found::Node(node))
+}
+
+fn blocked(document: &Document<'_>, path: &JsonPath, node: u32, fit: usize) -> EditFault {
+    let wanted = match &path.segments()[fit] {
+        Segment::Key(_) => "an object",
+        Segment::Index(_) => "an array",
+    };
+    EditFault::Kind { path: path.prefix(fit), found: document.kind(node).name(), wanted }
 }
 
 fn absent(document: &Document<'_>, path: &JsonPath, container: u32, fit: usize) -> EditFault {

@@ -5,6 +5,7 @@
 //! Files are looked at through the mappings of the gateways that are given, since only a mapping says
 //! what a file is for.
 
+mod collide;
 mod files;
 mod gateways;
 
@@ -36,7 +37,7 @@ pub enum Rule {
     NotAllowed,
     /// A path that Windows or Ignition forbids.
     Name,
-    /// Two paths that one platform takes for the same.
+    /// Two paths that one platform takes for the same, or a file where a folder has to be.
     Collision,
     /// A file or all files together are too large.
     Oversize,

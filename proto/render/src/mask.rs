@@ -4,6 +4,8 @@
 //!
 //! Names of secrets that a provider keeps (`"type": "Referenced"`) are no secrets and stay.
 
+mod part;
+
 use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::json_edit::{Document, JsonPath, Kind, Segment};
@@ -25,8 +27,6 @@ const FIELDS: [&str; 10] = [
     "privatekey",
     "privatekeypem",
 ];
-/// What a password follows in a URL or a list of properties, in small letters.
-const ASSIGNMENTS: [&str; 3] = ["password=", "pwd=", "passwd="];
 
 /// A file that seems to hold secrets, but not in a way that they could be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -102,7 +102,9 @@ fn find(path: &str, text: &str) -> Result<Vec<Secret>, Unmaskable> {
     }
     let Ok(document) = Document::parse(text) else {
         let small = squeezed(text);
-        let suspect = FIELDS.iter().chain(&["ciphertext"]).any(|word| small.contains(word));
+        let words = FIELDS.iter().chain(&part::NAMES).chain(&["ciphertext"]);
+        let suspect = words.into_iter().any(|word| small.contains(word))
+            || text.lines().any(|line| !part::passwords(line).is_empty());
         return if suspect { Err(Unmaskable) } else { Ok(Vec::new()) };
     };
     let mut search = Search { document: &document, at: Vec::new(), found: Vec::new() };
@@ -180,48 +182,12 @@ impl Search<'_, '_> {
 
     /// Passwords inside a string.
     fn parts(&mut self, id: u32) {
-        let (start, end) = self.document.span(id);
-        let raw = self.document.raw(id);
-        let mut spans: Vec<(usize, usize)> = assigned(raw).chain(in_authority(raw)).collect();
-        spans.sort_unstable();
-        let mut last = 0;
-        for (nth, (from, to)) in spans.into_iter().enumerate() {
-            if from < last || start + to > end {
-                continue;
-            }
-            last = to;
+        let (start, _) = self.document.span(id);
+        for (nth, (from, to)) in part::passwords(self.document.raw(id)).into_iter().enumerate() {
             let path = if nth == 0 { self.path() } else { format!("{}#{nth}", self.path()) };
             self.found.push(Secret { path, start: start + from, end: start + to, part: true });
         }
     }
-}
-
-/// Values of `password=…` and the like.
-fn assigned(raw: &str) -> impl Iterator<Item = (usize, usize)> + '_ {
-    let small = raw.to_ascii_lowercase();
-    let mut found = Vec::new();
-    for word in ASSIGNMENTS {
-        for (at, _) in small.match_indices(word) {
-            let from = at + word.len();
-            let to =
-                raw[from..].find([';', '&', ',', '"', '\\', ' ']).map_or(raw.len(), |n| from + n);
-            if to > from {
-                found.push((from, to));
-            }
-        }
-    }
-    found.into_iter()
-}
-
-/// The password of `scheme://user:password@host`.
-fn in_authority(raw: &str) -> impl Iterator<Item = (usize, usize)> + '_ {
-    raw.match_indices("://").filter_map(|(at, _)| {
-        let from = at + 3;
-        let authority = raw[from..].split(['/', '?', '"', ' ']).next()?;
-        let user = authority.rsplit_once('@')?.0;
-        let colon = user.find(':')?;
-        (colon + 1 < user.len()).then_some((from + colon + 1, from + user.len()))
-    })
 }
 
 #[cfg(test)]
@@ -289,6 +255,35 @@ mod tests {
     }
 
     #[test]
+    fn passwords_are_found_however_the_string_is_spelled() {
+        // As the gateway writes `=`, and with one in the password.
+        check(
+            r#"{"u": "jdbc:x://h;password\u003dhun\u003dter2;a\u003d1"}"#,
+            r#"{"u": "jdbc:x://h;password\u003d***;a\u003d1"}"#,
+            &[".u"],
+        );
+        for (text, hidden) in [
+            (
+                r#"{"u": "jdbc:x:\/\/a:hunter2\u0040h\/x"}"#,
+                r#"{"u": "jdbc:x:\/\/a:***\u0040h\/x"}"#,
+            ),
+            (
+                r#"{"u": "P\u0061ssword=a\\b\"c d,e\u003bx=1"}"#,
+                r#"{"u": "P\u0061ssword=***\u003bx=1"}"#,
+            ),
+            (r#"{"u": "pwd = {a;b}}c};x=1"}"#, r#"{"u": "pwd = ***;x=1"}"#),
+            (r#"{"u": "passwd\u003d\u0027a;b\u0027;x"}"#, r#"{"u": "passwd\u003d***;x"}"#),
+            (r#"{"u": "password={a;b"}"#, r#"{"u": "password=***"}"#),
+            (r#"{"u": "password=\ud800x\nuser=a"}"#, r#"{"u": "password=***\nuser=a"}"#),
+            (r#"{"u": "pwd=äöü;x=ä"}"#, r#"{"u": "pwd=***;x=ä"}"#),
+        ] {
+            check(text, hidden, &[".u"]);
+        }
+        let none = r#"{"u": "password\u003d;x=1", "v": "http:\/\/a\u0040h", "w": "pwd"}"#;
+        check(none, none, &[]);
+    }
+
+    #[test]
     fn a_changed_secret_says_so_and_no_more() {
         let of = |secret: &str| format!(r#"{{"password": "{secret}", "n": 1}}"#);
         let (one, two) = (of("one"), of("two"));
@@ -303,6 +298,8 @@ mod tests {
     fn what_cannot_be_read_is_not_shown() {
         assert_eq!(secrets("config.json", "{\"password\": \"x\""), Err(Unmaskable));
         assert_eq!(secrets("config.json", "{\"pass_word\": 1"), Err(Unmaskable));
+        assert_eq!(secrets("config.json", "{\"u\": \"x;PWD=a\""), Err(Unmaskable));
+        assert_eq!(secrets("config.json", "{\"u\": \"http://a:b@c\""), Err(Unmaskable));
         assert_eq!(secrets("config.json", "{\"other\": \"x\""), Ok(vec![]));
     }
 }

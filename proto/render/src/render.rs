@@ -25,15 +25,19 @@ use millwright_model::{
 };
 
 pub use self::made::{Files, Made};
-pub(crate) use self::{layer::mapped_path, origin::Origin};
 use self::{
     layer::{Layer, Placed},
     made::Making,
     stamp::Stamped,
 };
+pub(crate) use self::{
+    layer::{allowed, mapped_path},
+    origin::{Candidate, Origin},
+};
 use crate::{
     normalize::{NormalizeFault, Programs, RuleFault},
     resource_json::ResourceFault,
+    signature::{Form, Verdict},
     spec::{RenderSpec, at_commit},
 };
 
@@ -254,7 +258,9 @@ pub struct Engine {
     layers: Vec<Arc<Layer>>,
     programs: Programs,
     kept: made::Kept,
-    verdicts: BTreeMap<Digest, crate::signature::Verdict>,
+    verdicts: BTreeMap<Digest, Verdict>,
+    /// By layer and mapping.
+    forms: BTreeMap<(Digest, usize), Form>,
 }
 
 fn key_of(what: &impl serde::Serialize) -> Digest {
@@ -275,7 +281,7 @@ impl Engine {
         }
         let mut making = Making::new(spec, source, &layer, self)?;
         let files = making.files()?;
-        let Stamped { made, changed, warnings } = making.stamped(files)?;
+        let Stamped { made, changed, warnings, leans } = making.stamped(files)?;
         let patterns = making.patterns_key;
         let changes: Vec<Change> =
             made.iter().map(|(path, made)| (path.clone(), Some(made.node))).collect();
@@ -288,6 +294,7 @@ impl Engine {
             patterns,
             made: Arc::clone(&made),
             changed: changed.into(),
+            leans,
             warnings: warnings.clone().into(),
             manifest: manifest.clone(),
         };

@@ -7,6 +7,7 @@
 //! fields are named. The answer is checked by rendering it; what cannot be decided is returned as
 //! such, never guessed.
 
+mod fresh;
 mod merge;
 mod template;
 
@@ -66,6 +67,22 @@ pub enum Ambiguity {
         /// The other places.
         others: Vec<String>,
     },
+    /// A file is gone, but it lay over another one, which would come in its place.
+    #[error("{origin} lies over {}, which would come in its place", beneath.join(", "))]
+    Beneath {
+        /// Path in the repository.
+        origin: String,
+        /// What it lies over.
+        beneath: Vec<String>,
+    },
+    /// A new file that no render would take.
+    #[error("{origin}: {why}")]
+    Refused {
+        /// Path in the repository.
+        origin: String,
+        /// By which rule.
+        why: String,
+    },
     /// The change touches what a template made.
     #[error("{origin}: the change touches what the template at byte {offset} made")]
     Template {
@@ -95,18 +112,15 @@ impl Engine {
     ) -> Result<Unrendered, RenderError> {
         let known = match self.origin(spec, source, path)? {
             Origin::File(known) => known,
-            Origin::New(mut candidates) => {
+            Origin::New(candidates) => {
                 let Some(content) = content else { return Ok(Unrendered::Unmapped) };
-                return Ok(match candidates.len() {
-                    0 => Unrendered::Unmapped,
-                    1 => Unrendered::File {
-                        origin: candidates.remove(0),
-                        content: content.to_vec(),
-                        // Whether rules hold for it shows when it is rendered.
-                        exact: true,
-                        overridden: Vec::new(),
-                    },
-                    _ => Unrendered::Ambiguous(Ambiguity::Origins(candidates)),
+                return Ok(match candidates.as_slice() {
+                    [] => Unrendered::Unmapped,
+                    [only] => self.fresh(spec, path, only, content)?,
+                    many => {
+                        let origins = many.iter().map(|one| one.origin.clone()).collect();
+                        Unrendered::Ambiguous(Ambiguity::Origins(origins))
+                    }
                 });
             }
         };
@@ -115,7 +129,13 @@ impl Engine {
             let others = known.others.iter().map(ToString::to_string).collect();
             return Ok(Unrendered::Ambiguous(Ambiguity::Destinations { origin, others }));
         }
-        let Some(content) = content else { return Ok(Unrendered::Deleted { origin }) };
+        let Some(content) = content else {
+            let beneath = known.beneath;
+            return Ok(match beneath.is_empty() {
+                true => Unrendered::Deleted { origin },
+                false => Unrendered::Ambiguous(Ambiguity::Beneath { origin, beneath }),
+            });
+        };
         let three = Three {
             base: &known.git,
             rendered: &known.rendered,
@@ -153,7 +173,8 @@ impl Engine {
         Ok(Unrendered::File { origin, content, exact, overridden: made.overridden })
     }
 
-    /// Whether the rules make the gateway's bytes of a text, stamps aside.
+    /// Whether the rules make the gateway's bytes of a text, stamps aside. A text that they cannot change
+    /// gives none: a person took out what a rule asks for.
     fn gives(
         &mut self,
         spec: &RenderSpec,
@@ -161,7 +182,10 @@ impl Engine {
         text: &[u8],
         three: &Three<'_>,
     ) -> Result<bool, RenderError> {
-        let made = self.apply_rules(spec, path, text)?;
+        let made = match self.apply_rules(spec, path, text) {
+            Err(RenderError::Normalize { .. }) => return Ok(false),
+            made => made?,
+        };
         let made = made.as_deref().unwrap_or(text);
         if three.stamps {
             let plain = |bytes: &[u8]| parsed(bytes).map(|value| unstamped(&value)).ok();

@@ -1,6 +1,7 @@
 //! Stories of the state: commands in, decisions out, without a runtime.
 
 mod audit;
+mod back;
 mod dry_run;
 mod identity;
 mod refs;

@@ -1,13 +1,11 @@
 //! What a person asks of one gateway, completed from the state: which commit a short id means, which
 //! member an instruction goes to.
 
-use std::sync::Arc;
-
 use millwright_coordinator_domain::{
     State,
     access::Deed,
     command::{Body, GatewayAction, Instruct},
-    render::RenderSpec,
+    render::of_commit,
 };
 use millwright_model::{
     digest::GitId,
@@ -20,7 +18,7 @@ use millwright_model::{
 use millwright_proto::{control as wire, hint::with_hint};
 use tonic::{Code, Request, Response, Status};
 
-use super::{Ask, ControlApi, Reply, invalid};
+use super::{Ask, ControlApi, Reply, invalid, side};
 use crate::{edge, node::Shared, question, source};
 
 /// An instruction that nobody has carried out is void after this.
@@ -121,10 +119,10 @@ async fn to_commit(
     commit: GitId,
     allow_deletions: bool,
 ) -> Result<GatewayAction, Status> {
-    let desired = state
-        .assignment(gateway)
-        .ok_or_else(|| invalid(format!("gateway {gateway} has no assignment to roll back")))?;
-    let render = Arc::new(RenderSpec { commit, ..RenderSpec::clone(&desired.render) });
+    if state.assignment(gateway).is_none() {
+        return Err(invalid(format!("gateway {gateway} has no assignment to roll back")));
+    }
+    let render = of_commit(state, gateway, commit).map_err(|error| side::refused(&error))?;
     let manifest = source::ensure(shared, state, &render).await?;
     if !allow_deletions {
         let question = question::of(shared, state, gateway, &render, &manifest).await;

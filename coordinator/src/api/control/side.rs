@@ -32,7 +32,7 @@ pub(super) struct Side {
 }
 
 /// Why there is no side, for the wire.
-fn refused(error: &NoSpec) -> Status {
+pub(super) fn refused(error: &NoSpec) -> Status {
     match error {
         NoSpec::Unknown(_) => hint::with_hint(
             tonic::Code::NotFound,

@@ -52,6 +52,83 @@ fn a_commit_moves_with_all_of_its_files_and_without_history() {
 }
 
 #[test]
+fn what_history_says_of_a_commit_comes_with_it() {
+    let place = place();
+    let work = place.dir.path().join("work");
+    let third = commit(&work, "projects/a/deep/code.py", "print(2)\n");
+    place.from.fetch().unwrap();
+    place.to.take_pack(place.second, pack(&place, place.second, &[]).as_slice()).unwrap();
+    place.to.take_pack(third, pack(&place, third, &[]).as_slice()).unwrap();
+    let again = Mirror::open(&place.dir.path().join("to"), "/nowhere").unwrap();
+    for to in [&place.to, &again] {
+        for of in [place.second, third] {
+            assert!(to.has_commit(of));
+            for path in ["", "projects", "projects/a", "projects/b"] {
+                let times =
+                    (to.changed_at(of, path).unwrap(), place.from.changed_at(of, path).unwrap());
+                assert_eq!(times.0, times.1, "{path} of {of}");
+            }
+        }
+        assert!(place.to.descent(third, place.first).is_err(), "nobody here can tell");
+    }
+    // One that got it itself gives it on, and what is built upon it.
+    let mut onward = Vec::new();
+    again.write_pack(third, &[], &mut onward).unwrap();
+    let last = Mirror::open(&place.dir.path().join("last"), "/nowhere").unwrap();
+    last.take_pack(third, onward.as_slice()).unwrap();
+    assert_eq!(last.times(third).unwrap(), place.from.times(third).unwrap());
+}
+
+#[test]
+fn the_history_comes_when_the_remote_is_back() {
+    let place = place();
+    place.to.take_pack(place.second, pack(&place, place.second, &[]).as_slice()).unwrap();
+    let work = place.dir.path().join("work");
+    let to = Mirror::open(&place.dir.path().join("to"), work.to_str().unwrap()).unwrap();
+    to.fetch().unwrap();
+    assert!(to.has_commit(place.first), "the fetch took the commit for whole");
+    assert_eq!(to.files(place.first, "").unwrap(), place.from.files(place.first, "").unwrap());
+    let (_, id, _) = to.files(place.first, "").unwrap().remove(0);
+    assert_eq!(to.reader().read(id).unwrap().len(), 300_000);
+    assert!(to.ends(&to.local()).unwrap().is_empty());
+    let third = commit(&work, "projects/b/code.py", "print(3)\n");
+    to.fetch().unwrap();
+    let from = Mirror::open(&place.dir.path().join("fresh"), work.to_str().unwrap()).unwrap();
+    from.fetch().unwrap();
+    for path in ["projects/a", "projects/b"] {
+        assert_eq!(to.changed_at(third, path).unwrap(), from.changed_at(third, path).unwrap());
+    }
+}
+
+#[test]
+fn a_commit_without_its_history_is_not_here_until_it_has_one() {
+    let place = place();
+    place.to.take_pack(place.second, pack(&place, place.second, &[]).as_slice()).unwrap();
+    // As when the power fails before the times are written.
+    std::fs::remove_dir_all(place.dir.path().join("to/millwright-times")).unwrap();
+    let work = place.dir.path().join("work");
+    let to = Mirror::open(&place.dir.path().join("to"), work.to_str().unwrap()).unwrap();
+    assert!(!to.has_commit(place.second));
+    to.fetch().unwrap();
+    assert!(to.has_commit(place.second) && to.has_commit(place.first));
+}
+
+#[test]
+fn a_remote_that_has_no_whole_history_is_followed_all_the_same() {
+    let place = place();
+    let url = format!("file://{}", place.dir.path().join("work").display());
+    git(place.dir.path(), &["clone", "--quiet", "--depth", "1", &url, "shallow"]);
+    let shallow = place.dir.path().join("shallow");
+    let dir = place.dir.path().join("mirror");
+    for _ in 0..2 {
+        let mirror = Mirror::open(&dir, shallow.to_str().unwrap()).unwrap();
+        mirror.fetch().unwrap();
+        assert!(mirror.has_commit(place.second) && !mirror.has_commit(place.first));
+        assert!(mirror.descent(place.second, place.first).is_err(), "it cannot be told");
+    }
+}
+
+#[test]
 fn what_the_asker_has_is_left_out() {
     let place = place();
     assert_eq!(place.from.tips(), vec![place.second]);

@@ -1,6 +1,6 @@
 //! A tree of actions to text. Linear in the template; every value and the result are bounded.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, cell::Cell, collections::BTreeMap};
 
 use super::{
     BYTES_MAX, TemplateError, Vars,
@@ -11,6 +11,8 @@ use super::{
 
 /// Largest value inside a pipeline, in bytes: values are names and addresses.
 const VALUE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of all values that one template makes: as much as it may write.
+const VALUES_BYTES_MAX: usize = BYTES_MAX;
 
 #[derive(Debug, Clone)]
 enum Value<'v> {
@@ -20,7 +22,17 @@ enum Value<'v> {
     Map(&'static str, &'v BTreeMap<String, String>),
     /// A label or var that the gateway does not have: an error for all but conditions and
     /// `default`, which exist to ask for it.
-    Absent(TemplateError),
+    Absent(Absent<'v>),
+}
+
+/// What is asked for in vain. An error knows its line, which takes a look at the whole text: it is made
+/// when it is needed.
+#[derive(Debug, Clone)]
+struct Absent<'v> {
+    map: &'static str,
+    values: &'v BTreeMap<String, String>,
+    key: String,
+    at: usize,
 }
 
 impl Value<'_> {
@@ -59,7 +71,7 @@ impl Template<'_> {
     }
 
     fn made(&self, vars: &Vars, literals: Option<Vec<Literal>>) -> Result<Made, TemplateError> {
-        let run = Run { text: self.text, vars };
+        let run = Run { text: self.text, vars, left: Cell::new(VALUES_BYTES_MAX) };
         let mut out = Made { text: String::with_capacity(self.text.len()), literals };
         run.nodes(&self.nodes, &mut out)?;
         Ok(out)
@@ -75,6 +87,8 @@ struct Made {
 struct Run<'v> {
     text: &'v str,
     vars: &'v Vars,
+    /// Bytes that functions may still make.
+    left: Cell<usize>,
 }
 
 impl<'v> Run<'v> {
@@ -178,14 +192,13 @@ impl<'v> Run<'v> {
                 if let Some((deeper, _)) = names.get(2) {
                     return Err(self.fault(*deeper, format!(".{map}.{key} has no keys of its own")));
                 }
-                Ok(self.entry(map, values, key, *at))
+                Ok(Self::entry(map, values, key, *at))
             }
             (Some((at, _)), _) => Err(self.fault(*at, format!(".{name} has no keys of its own"))),
         }
     }
 
     fn entry(
-        &self,
         map: &'static str,
         values: &'v BTreeMap<String, String>,
         key: &str,
@@ -194,13 +207,17 @@ impl<'v> Run<'v> {
         if let Some(value) = values.get(key) {
             return Value::Text(Cow::Borrowed(value.as_str()));
         }
+        Value::Absent(Absent { map, values, key: key.to_owned(), at })
+    }
+
+    fn unknown(&self, Absent { map, values, key, at }: Absent<'v>) -> TemplateError {
         let spelled = |key: &str| match key.chars().all(|c| c == '_' || c.is_alphanumeric()) {
             true => format!(".{map}.{key}"),
             false => format!("(index .{map} {key:?})"),
         };
-        let mut error = self.fault(at, format!("unknown key {}", spelled(key)));
-        error.hint = nearest(key, values.keys().map(String::as_str)).map(|near| spelled(&near));
-        Value::Absent(error)
+        let mut error = self.fault(at, format!("unknown key {}", spelled(&key)));
+        error.hint = nearest(&key, values.keys().map(String::as_str)).map(|near| spelled(&near));
+        error
     }
 
     fn text_of(&self, value: Value<'v>, at: usize) -> Result<Cow<'v, str>, TemplateError> {
@@ -208,7 +225,7 @@ impl<'v> Run<'v> {
             Value::Text(text) => Ok(text),
             Value::Number(number) => Ok(Cow::Owned(number.to_string())),
             Value::Bool(value) => Ok(Cow::Borrowed(if value { "true" } else { "false" })),
-            Value::Absent(error) => Err(error),
+            Value::Absent(absent) => Err(self.unknown(absent)),
             Value::Map(name, _) => {
                 let message = format!(".{name} holds many values: name one, as in .{name}.key");
                 Err(self.fault(at, message))
@@ -224,13 +241,18 @@ impl<'v> Run<'v> {
     ) -> Result<Value<'v>, TemplateError> {
         let last = arguments.pop().expect("a parsed call has its arguments");
         let text = |(at, value): (usize, Value<'v>)| self.text_of(value, at);
-        let owned = |text: String| Value::Text(Cow::Owned(text));
         Ok(match function {
-            Function::Upper => owned(text(last)?.to_uppercase()),
-            Function::Lower => owned(text(last)?.to_lowercase()),
-            Function::Trim => owned(text(last)?.trim().to_owned()),
+            Function::Upper => self.upper(&text(last)?, at)?,
+            Function::Lower => self.lower(&text(last)?, at)?,
+            Function::Trim => {
+                let text = text(last)?;
+                let inner = text.trim();
+                self.paid(inner.len(), at, || inner.to_owned())?
+            }
             Function::Quote => {
-                owned(serde_json::Value::String(text(last)?.into_owned()).to_string())
+                let text = text(last)?;
+                let make = || serde_json::Value::from(text.as_ref()).to_string();
+                self.paid(quoted_len(&text), at, make)?
             }
             Function::Not => Value::Bool(!last.1.is_true()),
             Function::Default => {
@@ -246,7 +268,7 @@ impl<'v> Run<'v> {
                     return Err(self.fault(map_at, "index takes .Labels or .Vars and a key"));
                 };
                 let key_at = last.0;
-                self.entry(name, values, &text(last)?, key_at)
+                Self::entry(name, values, &text(last)?, key_at)
             }
             Function::Eq | Function::Ne => {
                 let (first_at, first) = match arguments.is_empty() {
@@ -271,24 +293,49 @@ impl<'v> Run<'v> {
             Function::Replace => {
                 let to = text(arguments.swap_remove(1))?;
                 let from = text(arguments.swap_remove(0))?;
-                owned(self.replace(&from, &to, &text(last)?, at)?)
+                let text = text(last)?;
+                let times = text.matches(&*from).count();
+                let kept = text.len() - times * from.len();
+                let len = kept.saturating_add(times.saturating_mul(to.len()));
+                self.paid(len, at, || text.replace(&*from, &to))?
             }
         })
     }
 
-    fn replace(
+    fn upper(&self, text: &str, at: usize) -> Result<Value<'v>, TemplateError> {
+        let len = text.chars().flat_map(char::to_uppercase).map(char::len_utf8).sum();
+        self.paid(len, at, || text.to_uppercase())
+    }
+
+    fn lower(&self, text: &str, at: usize) -> Result<Value<'v>, TemplateError> {
+        let len = text.chars().flat_map(char::to_lowercase).map(char::len_utf8).sum();
+        self.paid(len, at, || text.to_lowercase())
+    }
+
+    /// A value of so many bytes, checked before it is made.
+    fn paid(
         &self,
-        from: &str,
-        to: &str,
-        text: &str,
+        len: usize,
         at: usize,
-    ) -> Result<String, TemplateError> {
-        let times = text.matches(from).count();
-        if text.len().saturating_add(times.saturating_mul(to.len())) > VALUE_BYTES_MAX {
+        make: impl FnOnce() -> String,
+    ) -> Result<Value<'v>, TemplateError> {
+        if len > VALUE_BYTES_MAX {
             return Err(self.fault(at, "the value is larger than 1 MiB"));
         }
-        Ok(text.replace(from, to))
+        let left = self.left.get().checked_sub(len);
+        self.left.set(left.ok_or_else(|| self.fault(at, "all values are larger than 16 MiB"))?);
+        Ok(Value::Text(Cow::Owned(make())))
     }
+}
+
+/// Bytes of a text as a JSON string.
+pub(super) fn quoted_len(text: &str) -> usize {
+    let of = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(of).sum::<usize>() + 2
 }
 
 /// The first value that decides, or the last one: what Go's `and` and `or` give.

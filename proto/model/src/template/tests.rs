@@ -171,9 +171,24 @@ fn growth_and_nesting_are_bounded() {
     let grow = "| replace \"a\" \"aaaaaaaaaaaaaaaa\" ".repeat(8);
     let error = expand(&format!("{{{{\"a\" {grow}}}}}"), &vars()).unwrap_err();
     assert!(error.message.contains("larger than 1 MiB"), "{error}");
+    // Each call doubles the escapes of the one before.
+    let quotes = "| quote ".repeat(36);
+    let error = expand(&format!("{{{{\"\" {quotes}}}}}"), &vars()).unwrap_err();
+    assert!(error.message.contains("larger than 1 MiB"), "{error}");
+    // Values that are not printed count as well.
+    let chain =
+        format!("{{{{if \"{}\" {}}}}}{{{{end}}}}", "a".repeat(1 << 19), "| upper ".repeat(33));
+    let error = expand(&chain, &vars()).unwrap_err();
+    assert!(error.message.contains("larger than 16 MiB"), "{error}");
+    for text in ["", "a\"b\\\n\u{1}\u{7f}é\u{8}\u{c}"] {
+        assert_eq!(super::eval::quoted_len(text), serde_json::Value::from(text).to_string().len());
+    }
     let big = format!("{{{{replace \"a\" \"{}\" \"{}\"}}}}", "b".repeat(1000), "a".repeat(1000));
     let error = expand(&big.repeat(18), &vars()).unwrap_err();
     assert!(error.message.contains("larger than 16 MiB"), "{error}");
+    // Each of these could be an error, whose line takes a look at all text before it.
+    let absent = "{{.Vars.zzz | default \"\"}}".repeat(400_000);
+    assert_eq!(expand(&absent, &vars()).unwrap(), "");
     let deep = format!("{}{}", "{{if .Site}}".repeat(40), "{{end}}".repeat(40));
     assert!(expand(&deep, &vars()).unwrap_err().message.contains("32 levels of 'if'"));
     let deep = format!("{{{{{}.Site{}}}}}", "(".repeat(100_000), ")".repeat(100_000));

@@ -1,7 +1,7 @@
 //! Access to the inside of a value and its update. Behaves as jq does: `null` takes the shape that a
 //! path needs, and an array grows up to the index that is set. Arithmetic is in [`super::ops`].
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jaq_core::{
     ValX,
@@ -78,6 +78,7 @@ impl Jv {
             (Jv::Obj(object), Jv::Str(key)) => {
                 let object = Arc::make_mut(object);
                 if rest.is_empty() {
+                    moved(object.members.len());
                     object.members.shift_remove(key);
                 } else {
                     object.insert(Arc::clone(key), child.without(rest)?);
@@ -88,6 +89,7 @@ impl Jv {
                 let Some(at) = place(number, array.items.len()) else { return Ok(self) };
                 let array = Arc::make_mut(array);
                 if rest.is_empty() {
+                    moved(array.items.len() - at);
                     array.items.remove(at);
                 } else {
                     array.replace(at, child.without(rest)?);
@@ -97,12 +99,82 @@ impl Jv {
             (Jv::Arr(array), Jv::Obj(range)) if rest.is_empty() => {
                 let end = |name: &str| range.members.get(name);
                 let (from, to) = slice(&(end("start")..end("end")), array.items.len())?;
+                moved(array.items.len() - from);
                 Arc::make_mut(array).items.drain(from..to);
                 Ok(self)
             }
             (_, index) => Err(Error::index(self.clone(), index.clone())),
         }
     }
+
+    /// The same for several keys or indices of what is at `above`, all as they are now.
+    pub(super) fn without_all(mut self, above: &[Jv], lasts: &[&Jv]) -> Result {
+        if let Some((first, rest)) = above.split_first() {
+            let Some(child) = self.get(first)? else { return Ok(self) };
+            let child = child.without_all(rest, lasts)?;
+            return match (&mut self, first) {
+                (Jv::Obj(object), Jv::Str(key)) => {
+                    Arc::make_mut(object).insert(Arc::clone(key), child);
+                    Ok(self)
+                }
+                (Jv::Arr(array), Jv::Num(number)) => {
+                    if let Some(at) = place(number, array.items.len()) {
+                        Arc::make_mut(array).replace(at, child);
+                    }
+                    Ok(self)
+                }
+                (_, index) => Err(Error::index(self.clone(), index.clone())),
+            };
+        }
+        let wrong = |value: &Jv, last: &Jv| Err(Error::index(value.clone(), last.clone()));
+        match &mut self {
+            Jv::Obj(object) => {
+                moved(object.members.len());
+                let mut gone = BTreeSet::new();
+                for last in lasts {
+                    match last {
+                        Jv::Str(key) => gone.insert(key.as_ref()),
+                        other => return wrong(&self, other),
+                    };
+                }
+                Arc::make_mut(object).members.retain(|key, _| !gone.contains(key.as_ref()));
+            }
+            Jv::Arr(array) => {
+                moved(array.items.len());
+                let mut gone = vec![false; array.items.len()];
+                for last in lasts {
+                    let (from, to) = match last {
+                        Jv::Num(number) => match place(number, gone.len()) {
+                            Some(at) if at < gone.len() => (at, at + 1),
+                            Some(_) | None => continue,
+                        },
+                        Jv::Obj(range) => {
+                            let end = |name: &str| range.members.get(name);
+                            slice(&(end("start")..end("end")), gone.len())?
+                        }
+                        other => return wrong(&self, other),
+                    };
+                    moved(to - from);
+                    gone[from..to].fill(true);
+                }
+                let mut gone = gone.into_iter();
+                Arc::make_mut(array).items.retain(|_| !gone.next().unwrap_or(false));
+            }
+            Jv::Null | Jv::Bool(_) | Jv::Num(_) | Jv::Str(_) => {
+                for last in lasts {
+                    if self.get(last)?.is_some() {
+                        return wrong(&self, last);
+                    }
+                }
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Pays for items or members that move up: copying one is a small part of a step.
+fn moved(count: usize) {
+    Meter::pay(1 + count as u64 / 16);
 }
 
 impl jaq_core::ValT for Jv {
@@ -222,7 +294,10 @@ impl jaq_core::ValT for Jv {
                         }
                         items.replace(at, new);
                     }
-                    None if at < items.items.len() => drop(items.items.remove(at)),
+                    None if at < items.items.len() => {
+                        moved(items.items.len() - at);
+                        drop(items.items.remove(at));
+                    }
                     None => {}
                 }
                 Ok(Jv::Arr(array))

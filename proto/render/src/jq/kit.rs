@@ -1,6 +1,8 @@
 //! The definitions and native filters that an expression may use: those of jaq's libraries that see
 //! nothing but their input, and ours for what depends on the value type.
 
+use std::sync::Arc;
+
 use jaq_core::{
     DataT, Error as JaqError,
     data::HasLut,
@@ -11,7 +13,7 @@ use jaq_std::ValT as _;
 
 use super::{
     meter::{Meter, Stop},
-    value::{Error, Jv, Result},
+    value::{Array, Error, Jv, Result},
 };
 use crate::json_edit::Document;
 
@@ -234,13 +236,7 @@ pub(super) fn indices(x: &Jv, y: &Jv) -> Result {
         (Jv::Null, _) => Ok(Jv::Null),
         (Jv::Str(x), Jv::Str(y)) => {
             Meter::pay_bytes(x.len() + y.len());
-            let mut found = Vec::new();
-            for (at, (offset, _)) in x.char_indices().enumerate() {
-                if !y.is_empty() && x[offset..].starts_with(y.as_ref()) {
-                    found.push(Jv::from(at));
-                }
-            }
-            Ok(Jv::array(found))
+            Ok(Jv::array(occurrences(x, y)))
         }
         (Jv::Arr(_), Jv::Arr(y)) if y.items.is_empty() => Ok(Jv::Null),
         (Jv::Arr(x), Jv::Arr(y)) => {
@@ -255,6 +251,37 @@ pub(super) fn indices(x: &Jv, y: &Jv) -> Result {
     }
 }
 
+/// The characters of a text at which another one begins, in time linear in both (Knuth, Morris, Pratt):
+/// comparing at each character would take their product.
+fn occurrences(x: &str, y: &str) -> impl Iterator<Item = Jv> {
+    let (text, wanted) = (x.as_bytes(), y.as_bytes());
+    let none = wanted.is_empty() || wanted.len() > text.len();
+    // How much of what fits still fits when the next byte does not.
+    let mut falls: Vec<u32> = Vec::new();
+    if !none {
+        Meter::take(wanted.len() * size_of::<u32>());
+        falls.reserve_exact(wanted.len());
+    }
+    let next = |falls: &[u32], mut fit: usize, byte: u8| {
+        while fit > 0 && wanted.get(fit) != Some(&byte) {
+            fit = falls[fit - 1] as usize;
+        }
+        fit + usize::from(wanted[fit] == byte)
+    };
+    for (at, byte) in wanted.iter().enumerate().filter(|_| !none) {
+        let fit = if at == 0 { 0 } else { next(&falls, falls[at - 1] as usize, *byte) };
+        falls.push(u32::try_from(fit).expect("a value has fewer bytes"));
+    }
+    let chars = y.chars().count();
+    let (mut fit, mut begun) = (0, 0);
+    text[..if none { 0 } else { text.len() }].iter().filter_map(move |byte| {
+        // The bytes of a character after its first are 0b10xx_xxxx.
+        begun += usize::from(byte & 0b1100_0000 != 0b1000_0000);
+        fit = next(&falls, fit, *byte);
+        (fit == wanted.len()).then(|| Jv::from(begun - chars))
+    })
+}
+
 fn search(value: &Jv, wanted: &Jv) -> Result {
     let Jv::Arr(array) = value else { return Err(Error::typ(value.clone(), "an array")) };
     Ok(match array.items.binary_search(wanted) {
@@ -263,11 +290,28 @@ fn search(value: &Jv, wanted: &Jv) -> Result {
     })
 }
 
+/// The value without what the paths lead to; they are sorted, the last one first.
 fn without(value: Jv, paths: &Jv) -> Result {
     let Jv::Arr(paths) = paths else { return Err(Error::typ(paths.clone(), "an array")) };
-    paths.items.iter().try_fold(value, |value, path| match path {
-        Jv::Arr(path) => value.without(&path.items),
+    let of = |path: &'_ Jv| match path {
+        Jv::Arr(path) => Ok(Arc::clone(path)),
         other => Err(Error::typ(other.clone(), "a path")),
+    };
+    let all: Vec<_> = paths.items.iter().map(of).collect::<std::result::Result<_, _>>()?;
+    // What stands side by side goes at once: each removal moves all that is behind it.
+    let beside = |a: &Arc<Array>, b: &Arc<Array>| match (&*a.items, &*b.items) {
+        ([above @ .., _], [other @ .., _]) => above == other,
+        _ => false,
+    };
+    all.chunk_by(beside).try_fold(value, |value, paths| {
+        let [path, ..] = paths else { return Ok(value) };
+        match path.items.split_last() {
+            Some((_, above)) if paths.len() > 1 => {
+                let lasts: Vec<&Jv> = paths.iter().filter_map(|path| path.items.last()).collect();
+                value.without_all(above, &lasts)
+            }
+            Some(_) | None => value.without(&path.items),
+        }
     })
 }
 

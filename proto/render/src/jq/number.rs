@@ -3,6 +3,8 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
+use super::meter::Meter;
+
 /// A number.
 #[derive(Debug, Clone)]
 pub(super) enum Number {
@@ -28,7 +30,18 @@ impl Number {
         match self {
             Number::Int(int) => *int as f64,
             Number::Float(float) => *float,
-            Number::Spelled(text) => text.parse().unwrap_or(f64::NAN),
+            Number::Spelled(text) => {
+                read(text);
+                text.parse().unwrap_or(f64::NAN)
+            }
+        }
+    }
+
+    /// Bytes as written, at least.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Number::Int(_) | Number::Float(_) => 1,
+            Number::Spelled(text) => text.len(),
         }
     }
 
@@ -85,7 +98,10 @@ impl Number {
     fn digits(&self) -> Option<(bool, i64, i64, String)> {
         let text = match self {
             Number::Int(int) => int.to_string(),
-            Number::Spelled(text) => text.to_string(),
+            Number::Spelled(text) => {
+                read(text);
+                text.to_string()
+            }
             Number::Float(_) => return None,
         };
         let plain = text.strip_prefix('-').unwrap_or(&text);
@@ -99,6 +115,11 @@ impl Number {
         let len = i64::try_from(plain.len()).unwrap_or(i64::MAX);
         Some((!negative, if negative { -len } else { len }, 0, digits))
     }
+}
+
+/// Pays for reading a spelling; a short one is part of the step that reads it.
+fn read(text: &str) {
+    Meter::pay(text.len() as u64 / 16);
 }
 
 fn is_json(text: &str) -> bool {

@@ -130,6 +130,7 @@ fn faults_are_clear_and_carry_no_values() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, one expression per line")]
 fn hostile_expressions_end() {
     let deep = format!("{}1{}", "[".repeat(4000), "]".repeat(4000));
     let parens = format!("{}1{}", "(".repeat(4000), ")".repeat(4000));
@@ -199,6 +200,31 @@ fn hostile_expressions_end() {
             "@base64 \"\\(\"x\" * 30000000)\" | @base64 \"\\(.)\" | length",
             &[JqFault::Size, JqFault::Steps],
         ),
+        (
+            "(\"a\" * 30000000) | indices(\"a\" * 15000000) | length",
+            &[JqFault::Steps, JqFault::Size],
+        ),
+        ("(\"a\" * 30000000) | rindex(\"a\" * 15000000)", &[JqFault::Steps, JqFault::Size]),
+        (
+            "(\"1\" * 30000000 | tonumber) as $n | [range(100000) | $n] | sort",
+            &[JqFault::Steps, JqFault::Size],
+        ),
+        (
+            "(\"1\" * 3000000 | tonumber) as $n | [range(8) | $n] | sort | map(. + 1)",
+            &[JqFault::Steps],
+        ),
+        (
+            "(\"1\" * 100000 | tonumber) as $n | reduce range(100000) as $i (0; $n + 1)",
+            &[JqFault::Steps],
+        ),
+        (
+            "[range(200000)] | reduce range(100000) as $i (.; del(.[0]))",
+            &[JqFault::Steps, JqFault::Size],
+        ),
+        (
+            "[range(200000)] | reduce range(100000) as $i (.; .[0] |= empty)",
+            &[JqFault::Steps, JqFault::Size],
+        ),
     ] {
         let bounded = Program::compile(code).and_then(|mut program| {
             // A tenth, for the sake of the test's own time.
@@ -230,8 +256,48 @@ fn long_work_within_the_budget_is_done() {
         run("[recurse(if . < 100000 then . + 1 else empty end)] | length", "1").unwrap(),
         "100000"
     );
+    // All at once, not one after the other.
+    assert_eq!(run("del(.[range(50000)]) | length", &input).unwrap(), "50000");
+    assert_eq!(run("del(.[] | select(.a % 2 == 0)) | length", &input).unwrap(), "50000");
+    let keys = "[range(50000) | {key: tostring, value: .}] | from_entries";
+    assert_eq!(run(&format!("{keys} | del(.[] | select(. > 9)) | length"), "1").unwrap(), "10");
     let walked = Program::compile("walk(if type == \"number\" then 0 else . end)").unwrap();
     assert!(gson(&walked.run(&json(&input)).unwrap()).len() > 1_000_000);
+}
+
+#[test]
+fn texts_are_found_where_they_begin() {
+    for (code, expected) in [
+        (r#""aaaa" | indices("aa")"#, "[0,1,2]"),
+        (r#""abcabcabd" | indices("abcabd")"#, "[3]"),
+        (r#""äöäöä" | indices("äö")"#, "[0,2]"),
+        (r#""äöäöä" | indices("öä")"#, "[1,3]"),
+        (r#""aabaaab" | indices("aab")"#, "[0,4]"),
+        (r#""a" | indices("")"#, "[]"),
+        (r#""" | indices("a")"#, "[]"),
+        (r#""abab" | index("b"), rindex("b")"#, "1"),
+    ] {
+        let code = if code.contains("rindex") { format!("first({code})") } else { code.to_owned() };
+        assert_eq!(run(&code, "null").unwrap(), expected, "{code}");
+    }
+    let long = "1".repeat(3000);
+    assert_eq!(run(&format!("{long} | ."), "null").unwrap(), long);
+}
+
+#[test]
+fn what_is_deleted_is_meant_as_it_was() {
+    for (code, expected) in [
+        ("[1,2,3] | del(.[0], .[-1])", "[2]"),
+        ("[1,2,3] | del(.[2], .[-3])", "[2]"),
+        ("[[1,2],[3,4]] | del(.[0][0], .[0][1], .[1][0])", "[[],[4]]"),
+        ("{\"a\":{\"b\":1,\"c\":2,\"d\":3}} | del(.a.b, .a.d, .a.x)", "{\"a\":{\"c\":2}}"),
+        ("[1,2,3,4] | del(.[0:2], .[3])", "[3]"),
+        ("null | del(.a, .b)", "null"),
+        ("{} | del(.a[0], .a[1])", "{}"),
+    ] {
+        assert_eq!(run(code, "null").unwrap(), expected, "{code}");
+    }
+    assert!(run("\"text\" | del(.a, .b)", "null").is_err());
 }
 
 #[test]

@@ -101,7 +101,8 @@ impl Jv {
     fn weight(&self) -> Weight {
         match self {
             // At least what `null` takes: in memory a value is six times as large.
-            Jv::Null | Jv::Bool(_) | Jv::Num(_) => Weight { bytes: 4, depth: 0 },
+            Jv::Null | Jv::Bool(_) => Weight { bytes: 4, depth: 0 },
+            Jv::Num(number) => Weight { bytes: number.bytes().max(4) as u64, depth: 0 },
             Jv::Str(text) => Weight { bytes: text.len() as u64 + 2, depth: 0 },
             Jv::Arr(array) => array.weight,
             Jv::Obj(object) => object.weight,

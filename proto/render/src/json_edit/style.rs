@@ -47,13 +47,6 @@ impl<'t> Style<'t> {
         Self { newline, unit, colon: colon.unwrap_or(fallback), comma, html: html_safe(text) }
     }
 
-    /// A value as it is written at an offset.
-    pub(super) fn value_at(&self, document: &Document<'t>, at: usize, value: &Json) -> String {
-        let mut out = String::new();
-        value.write(self.layout(indentation(document.text(), at)), 0, &mut out);
-        out
-    }
-
     fn layout<'a>(&'a self, base: &'a str) -> Layout<'a> {
         Layout {
             newline: self.newline,
@@ -66,19 +59,44 @@ impl<'t> Style<'t> {
     }
 }
 
+/// A text with what is known of it: found once, for however many edits.
+#[derive(Debug)]
+pub(super) struct Page<'d, 't> {
+    pub(super) document: &'d Document<'t>,
+    style: Style<'t>,
+    /// Where lines begin, after the first.
+    lines: Vec<usize>,
+}
+
+impl<'d, 't> Page<'d, 't> {
+    pub(super) fn of(document: &'d Document<'t>) -> Self {
+        let lines = document.text().match_indices('\n').map(|(at, _)| at + 1).collect();
+        Self { document, style: Style::of(document), lines }
+    }
+
+    /// White space at the beginning of the line that an offset is on.
+    fn indentation(&self, at: usize) -> &'t str {
+        let text = self.document.text();
+        let line = self.lines.partition_point(|start| *start <= at);
+        let start = line.checked_sub(1).map_or(0, |line| self.lines[line]);
+        let len = text[start..at].bytes().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        &text[start..start + len]
+    }
+
+    /// A value as it is written at an offset.
+    pub(super) fn value_at(&self, at: usize, value: &Json) -> String {
+        let mut out = String::new();
+        value.write(self.style.layout(self.indentation(at)), 0, &mut out);
+        out
+    }
+}
+
 /// Whether a text escapes `< > & = '`: yes, unless it has one of them raw and none escaped.
 fn html_safe(text: &str) -> bool {
     let raw = text.contains(['<', '>', '&', '=', '\'']);
     let escaped =
         || ["\\u003c", "\\u003e", "\\u0026", "\\u003d", "\\u0027"].iter().any(|e| text.contains(e));
     !raw || escaped()
-}
-
-/// White space at the beginning of the line that an offset is on.
-fn indentation(text: &str, at: usize) -> &str {
-    let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    let len = text[start..at].bytes().take_while(|b| matches!(b, b' ' | b'\t')).count();
-    &text[start..start + len]
 }
 
 /// An insertion that does not fit, before its path is known.
@@ -127,58 +145,70 @@ pub(super) fn insertion(
     check(document, container, children.len(), segment)?;
     let fresh = [(segment.clone(), value)];
     let after = children.last().copied();
-    Ok(inserted(document, container, &children, after, &fresh))
+    Ok(Place::of(&Page::of(document), container, &children).inserted(after, &fresh))
 }
 
-/// The text of new members or items behind one that stays, or before the first, and the bytes that
-/// it replaces.
-fn inserted(
-    document: &Document<'_>,
+/// A container in which members or items are put.
+struct Place<'p, 'd, 't> {
+    page: &'p Page<'d, 't>,
     container: u32,
-    stays: &[u32],
-    after: Option<u32>,
-    fresh: &[(Segment, &Json)],
-) -> (usize, usize, String) {
-    let style = Style::of(document);
-    let text = document.text();
-    let (start, end) = document.span(container);
-    let outer = indentation(text, start);
-    let between = separator(document, container, stays, &style, outer);
-    let base = between.rsplit_once('\n').map_or("", |(_, indent)| indent);
-    let base = if base.trim().is_empty() { base } else { "" };
-    let colon = stays.last().map_or(style.colon, |child| document.colon(*child));
-    let member = |(segment, value): &(Segment, &Json)| {
-        let mut out = String::new();
-        if let Segment::Key(key) = segment {
-            out.push('"');
-            escape(key, style.html, &mut out);
-            out.push('"');
-            out.push_str(colon);
-        }
-        value.write(style.layout(base), 0, &mut out);
-        out
-    };
-    let members: Vec<String> = fresh.iter().map(member).collect();
-    match (after, stays.first()) {
-        (Some(after), _) => {
-            let at = document.span(after).1;
-            let out: String = members.iter().flat_map(|m| [between.as_str(), m]).collect();
-            (at, at, out)
-        }
-        (None, Some(first)) => {
-            let at = document.member_start(*first);
-            let out: String = members.iter().flat_map(|m| [m, between.as_str()]).collect();
-            (at, at, out)
-        }
-        (None, None) => {
-            let behind = between.split_once(',').map_or("", |(_, behind)| behind);
-            let mut out = behind.trim_start_matches(' ').to_owned();
-            out.push_str(&members.join(&between));
-            if let Some(newline) = style.newline {
-                out.push_str(newline);
-                out.push_str(outer);
+    stays: &'p [u32],
+    /// Indentation of the line on which it begins.
+    outer: &'t str,
+    /// What stands between two of its members or items.
+    between: String,
+}
+
+impl<'p, 'd, 't> Place<'p, 'd, 't> {
+    fn of(page: &'p Page<'d, 't>, container: u32, stays: &'p [u32]) -> Self {
+        let outer = page.indentation(page.document.span(container).0);
+        let between = separator(page.document, container, stays, &page.style, outer);
+        Self { page, container, stays, outer, between }
+    }
+
+    /// The text of new members or items behind one that stays, or before the first, and the bytes that
+    /// it replaces.
+    fn inserted(&self, after: Option<u32>, fresh: &[(Segment, &Json)]) -> (usize, usize, String) {
+        let Self { page: Page { document, style, .. }, container, stays, outer, between } = self;
+        let (start, end) = document.span(*container);
+        let base = between.rsplit_once('\n').map_or("", |(_, indent)| indent);
+        let base = if base.trim().is_empty() { base } else { "" };
+        let colon = stays.last().map_or(style.colon, |child| document.colon(*child));
+        let member = |(segment, value): &(Segment, &Json)| {
+            let mut out = String::new();
+            if let Segment::Key(key) = segment {
+                out.push('"');
+                escape(key, style.html, &mut out);
+                out.push('"');
+                out.push_str(colon);
             }
-            (start + 1, end - 1, out)
+            value.write(style.layout(base), 0, &mut out);
+            out
+        };
+        let members: Vec<String> = fresh.iter().map(member).collect();
+        match (after, stays.first()) {
+            (Some(after), _) => {
+                let at = document.span(after).1;
+                let out: String =
+                    members.iter().flat_map(|m| [between.as_str(), m.as_str()]).collect();
+                (at, at, out)
+            }
+            (None, Some(first)) => {
+                let at = document.member_start(*first);
+                let out: String =
+                    members.iter().flat_map(|m| [m.as_str(), between.as_str()]).collect();
+                (at, at, out)
+            }
+            (None, None) => {
+                let behind = between.split_once(',').map_or("", |(_, behind)| behind);
+                let mut out = behind.trim_start_matches(' ').to_owned();
+                out.push_str(&members.join(between));
+                if let Some(newline) = style.newline {
+                    out.push_str(newline);
+                    out.push_str(outer);
+                }
+                (start + 1, end - 1, out)
+            }
         }
     }
 }
@@ -213,16 +243,19 @@ pub(super) type Fresh<'v> = (Option<u32>, Vec<(Segment, &'v Json)>);
 
 /// Takes out the members or items that do not stay and puts new ones in.
 pub(super) fn resize(
-    document: &Document<'_>,
+    page: &Page<'_, '_>,
     container: u32,
     stays: &[u32],
     fresh: &[Fresh<'_>],
     edits: &mut Vec<(usize, usize, String)>,
 ) {
+    let document = page.document;
     let (start, end) = document.span(container);
     let children: Vec<u32> = document.children(container).collect();
+    let mut place = None;
     for (after, members) in fresh.iter().filter(|(_, members)| !members.is_empty()) {
-        edits.push(inserted(document, container, stays, *after, members));
+        let place = place.get_or_insert_with(|| Place::of(page, container, stays));
+        edits.push(place.inserted(*after, members));
     }
     if stays.is_empty() {
         let put = fresh.iter().any(|(_, members)| !members.is_empty());

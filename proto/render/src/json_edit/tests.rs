@@ -335,3 +335,21 @@ fn a_first_member_follows_no_comma_however_commas_are_written() {
         assert_eq!(editor.text(), made.replace('N', "\n"));
     }
 }
+
+#[test]
+fn many_changes_cost_what_one_costs() {
+    // On one line, so that what is before a change is long.
+    let old: String = (0..40_000).map(|at| format!("\"k{at}\":{at},")).collect();
+    let old = format!("{{{}}}", old.trim_end_matches(','));
+    let new: Vec<(String, Json)> = (0..40_000)
+        .flat_map(|at| {
+            let value = Json::Number((at + 1).to_string());
+            [(format!("k{at}"), value.clone()), (format!("n{at}"), value)]
+        })
+        .collect();
+    let document = Document::parse(&old).unwrap();
+    let made = rewrite(&document, &Json::Object(new.clone()));
+    assert!(made.starts_with("{\"k0\":1,\"n0\":1,\"k1\":2,"), "{made:.60}");
+    let again = Document::parse(&made).unwrap();
+    assert_eq!(again.value(again.root()).unwrap(), Json::Object(new));
+}

@@ -10,17 +10,17 @@ use std::{
 use millwright_model::{
     digest::GitId,
     glob::Patterns,
-    path::{ManagedPath, case_collisions, needs_permission, never_touch},
+    path::{ManagedPath, needs_permission, never_touch},
     template::expand_bytes,
 };
 
-use super::{Report, Rule, gateways::template_rule};
+use super::{Report, Rule, collide::collisions, gateways::template_rule};
 use crate::{
-    json_edit::Document,
+    json_edit::{Document, EditFault},
     normalize::{NormalizeFault, Programs, Rules},
     render::{FILES_MAX, FileKind, Source, SourceFile, mapped_path},
     resource_json::{RESOURCE_JSON, ResourceFault, ResourceJson, needs_uuid},
-    signature::{Verdict, verify},
+    signature::{Payload, Verdict, verify},
     spec::{RenderMapping, RenderSpec},
 };
 
@@ -71,10 +71,8 @@ impl<'s> Files<'s> {
         for at in 0..spec.mappings.len() {
             self.mapping(spec, at, of, &mut tree, report);
         }
-        for (a, b) in case_collisions(tree.keys()) {
-            let message = format!("{a} and {b} differ only in case or Unicode form");
-            report.add(Rule::Collision, &tree[&b].origin, None, message);
-        }
+        let places = tree.iter().map(|(path, placed)| (path, placed.origin.as_str()));
+        collisions(places, report);
         limits(spec, of, &tree, report);
         for (path, placed) in &tree {
             if self.seen.insert(placed.origin.clone()) {
@@ -140,15 +138,13 @@ impl<'s> Files<'s> {
     }
 
     fn json(&self, path: &ManagedPath, placed: &Placed, report: &mut Report) {
-        let extension = std::path::Path::new(path.as_str()).extension();
-        // A templated file is JSON only after its templates.
-        if extension.is_none_or(|extension| extension != "json") {
+        if !is_json(path) {
             return;
         }
         let Some(content) = self.read(placed, report) else { return };
         match std::str::from_utf8(&content).map(Document::parse) {
             Ok(Ok(_)) => {}
-            Ok(Err(_)) if content.windows(2).any(|pair| pair == b"{{") => {}
+            Ok(Err(_)) if !looked_at(path, &content) => {}
             Ok(Err(fault)) => {
                 let place = Some((fault.position.line, fault.position.column));
                 report.add(Rule::Json, &placed.origin, place, fault.message);
@@ -212,11 +208,31 @@ impl<'s> Files<'s> {
             let content = self.source.read(beside.get(name)?.id).ok()?;
             Some(Cow::Owned(content.to_vec()))
         };
-        if verify(resource, &payload) == Verdict::Stale {
+        let stale = |payload: &Payload<'_>| verify(resource, payload) == Verdict::Stale;
+        // One file from another mapping makes a good signature no bad one: rendering signs it anew.
+        let own = self.beside(placed, &beside);
+        let own = |name: &str| {
+            let id = own.get(name).copied().or_else(|| Some(beside.get(name)?.id))?;
+            Some(Cow::Owned(self.source.read(id).ok()?.to_vec()))
+        };
+        if stale(&payload) && stale(&own) {
             let message =
                 "the signature fits neither form: the gateway stamps it again, or skips it";
             report.add(Rule::Signature, &placed.origin, None, message);
         }
+    }
+
+    /// What the repository has beside a file, if not all of it is beside it on the gateway.
+    fn beside(&self, placed: &Placed, there: &BTreeMap<&str, &Placed>) -> BTreeMap<String, GitId> {
+        let folder =
+            |origin: &str| origin.rsplit_once('/').map_or("", |(above, _)| above).to_owned();
+        let own = folder(&placed.origin);
+        if there.values().all(|other| folder(&other.origin) == own) {
+            return BTreeMap::new();
+        }
+        let Ok(listed) = self.source.list(&own) else { return BTreeMap::new() };
+        let right_in = listed.iter().filter(|file| !file.relative.contains('/'));
+        right_in.map(|file| (file.relative.clone(), file.id)).collect()
     }
 
     fn rules(&mut self, spec: &RenderSpec, of: &str, tree: &Tree, report: &mut Report) {
@@ -246,7 +262,8 @@ impl<'s> Files<'s> {
             match rules.apply(path.as_str(), &expanded) {
                 Ok(_) => {}
                 // Reported as JSON.
-                Err((_, NormalizeFault::Edit(crate::json_edit::EditFault::Json(_)))) => {}
+                Err((_, NormalizeFault::Edit(EditFault::Json(_)))) if looked_at(path, &content) => {
+                }
                 Err((rule, fault)) => {
                     let message = format!("normalize[{rule}]: {fault}");
                     report.add(Rule::Normalize, &placed.origin, None, message);
@@ -254,6 +271,15 @@ impl<'s> Files<'s> {
             }
         }
     }
+}
+
+fn is_json(path: &ManagedPath) -> bool {
+    std::path::Path::new(path.as_str()).extension().is_some_and(|extension| extension == "json")
+}
+
+/// Whether a file has to be JSON as it is. A templated one is JSON only after its templates.
+fn looked_at(path: &ManagedPath, content: &[u8]) -> bool {
+    is_json(path) && !content.windows(2).any(|pair| pair == b"{{")
 }
 
 fn source_rule(
@@ -286,6 +312,10 @@ fn place(
     report: &mut Report,
 ) {
     let mapping = &spec.mappings[at];
+    if path.as_str().split('/').any(|name| name.starts_with('-')) {
+        let message = format!("{path}: no name of Ignition begins with a hyphen");
+        report.add(Rule::Name, &origin, None, message);
+    }
     let what = match file.kind {
         FileKind::Plain | FileKind::Executable => None,
         FileKind::Link => Some("a symbolic link cannot be mapped"),

@@ -127,7 +127,37 @@ fn each_planted_mistake_is_found_and_nothing_else() {
         (
             GOOD.to_owned(),
             good().with("core/Ignition/notes/readme.txt", ""),
-            "core/ignition/notes/readme.txt: error[collision]",
+            "error[collision]: config/resources/core/Ignition and config/resources/core/ignition differ",
+        ),
+        (
+            GOOD.to_owned(),
+            good()
+                .with("core/ignition/Notes/more.txt", "")
+                .with("core/ignition/Notes/other.txt", ""),
+            "core/ignition/notes/readme.txt: error[collision]: config/resources/core/ignition/Notes and config/resources/core/ignition/notes differ",
+        ),
+        (
+            GOOD.replace(
+                "required: false}",
+                "required: false}\n    - {source: over, destination: config/resources/core}",
+            ),
+            good().with("over/ignition/notes", "y"),
+            "readme.txt: error[collision]: config/resources/core/ignition/notes is a file, but config/resources/core/ignition/notes/readme.txt lies below it",
+        ),
+        (
+            GOOD.to_owned(),
+            good().with("core/ignition/-notes/readme.txt", ""),
+            "core/ignition/-notes/readme.txt: error[name]: config/resources/core/ignition/-notes/readme.txt: no name of Ignition begins with a hyphen",
+        ),
+        (
+            GOOD.replace("set: {.systemName", "files: projects/p/texts/a.txt, set: {.systemName"),
+            good().with("texts/a.txt", "{ x"),
+            "texts/a.txt: error[normalize]: normalize[0]: no valid JSON",
+        ),
+        (
+            GOOD.to_owned(),
+            good().with("core/ignition/notes/config.json", "{\"a\": {{.Site}}}"),
+            "notes/config.json: error[normalize]: normalize[0]: no valid JSON",
         ),
         (
             GOOD.replace(
@@ -220,6 +250,86 @@ fn each_planted_mistake_is_found_and_nothing_else() {
         })
         .collect();
     assert!(rules.len() >= 15, "{rules:?}");
+}
+
+#[test]
+fn one_file_of_a_resource_from_another_mapping_is_no_mistake_of_its_signature() {
+    let yaml = GOOD.replace(
+        "required: false}",
+        "required: false}\n    - {source: over, destination: config/resources/core}",
+    );
+    let tree = good().with("over/ignition/database-connection/DB/config.json", "{}");
+    let found = run(&yaml, &tree);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("warning[overlap]"), "{found:?}");
+    // One that fitted nothing before still fits nothing.
+    let bad = resource(Form::V83, &[("config.json", "other")]);
+    let found = run(&yaml, &tree.with("core/ignition/database-connection/DB/resource.json", bad));
+    assert!(found.iter().any(|line| line.contains("warning[signature]")), "{found:?}");
+}
+
+#[test]
+fn many_mistakes_in_one_repository_are_all_found_and_nothing_else() {
+    let yaml = GOOD
+        .replace("repository: plant,", "repository: plants,")
+        .replace("config/resources/core}", "config/resources/core, maxSize: 1KiB}")
+        .replace(
+            "required: false}",
+            "required: false}\n    - {source: over, destination: config/resources/core}",
+        )
+        .replace("create: false}", "create: false}\n    - {files: '**/odd.json', set: {.none: 1}}");
+    let yaml = format!(
+        "{yaml}---\napiVersion: millwright.dev/v1\nkind: SyncProfile\nmetadata: {{name: spare}}\nspec: {{mappings: [{{source: a, destination: b}}]}}\n"
+    );
+    let db = "core/ignition/database-connection";
+    let stale = resource(Form::V83, &[("config.json", "other")]);
+    let gone = "{\"files\":[\"gone.bin\"],\"attributes\":{\"uuid\":\"u\"}}";
+    let tree = good()
+        .with("texts/b.txt", "{{.Vars.compani}}")
+        .with("core/ignition/x.bak", "")
+        .with("core/ignition/user-source/u.txt", "")
+        .with("core/aux.txt", "")
+        .with("core/-x.txt", "")
+        .with("core/ignition/Notes/more.txt", "")
+        .with("core/big", vec![0; 1025])
+        .with("core/link", "x")
+        .kind("core/link", FileKind::Link)
+        .with("core/v.json", "{\n  \"a\": 1,\n}")
+        .with("core/m/t/n/resource.json", "{\"files\":1}")
+        .with(&format!("{db}/Gone/resource.json"), gone)
+        .with(&format!("{db}/Bare/resource.json"), "{\"files\":[],\"attributes\":{}}")
+        .with(&format!("{db}/DB/more.bin"), "x")
+        .with(&format!("{db}/Stale/config.json"), "{}")
+        .with(&format!("{db}/Stale/resource.json"), stale)
+        .with("core/ignition/odd.json", "{}")
+        .with("over/ignition/odd.txt", "1")
+        .with("core/ignition/odd.txt", "2");
+    let found = run(&yaml, &tree);
+    let expected = [
+        "fleet.yaml: error[reference]: Fleet all",
+        "fleet.yaml: warning[unused]: SyncProfile spare",
+        "texts/b.txt:1:8: error[unknown-var]",
+        "x.bak: error[never-touch]",
+        "u.txt: error[not-allowed]",
+        "core/aux.txt: error[name]",
+        "core/-x.txt: error[name]",
+        "readme.txt: error[collision]",
+        "core/big: error[oversize]",
+        "core/link: error[unmappable]",
+        "core/v.json:3:1: error[json]",
+        "core/m/t/n/resource.json: error[resource-json]",
+        "Gone/resource.json: error[missing-file]",
+        "Bare/resource.json: error[uuid]",
+        "DB/more.bin: warning[unlisted-file]",
+        "Stale/resource.json: warning[signature]",
+        "core/ignition/odd.json: error[normalize]",
+        "over/ignition/odd.txt: warning[overlap]",
+    ];
+    for line in expected {
+        let same = found.iter().filter(|found| found.contains(line)).count();
+        assert_eq!(same, 1, "{line}:\n{}", found.join("\n"));
+    }
+    assert_eq!(found.len(), expected.len(), "{}", found.join("\n"));
 }
 
 #[test]

@@ -65,6 +65,29 @@ fn other_files_and_equal_values_are_left_alone() {
 }
 
 #[test]
+fn a_path_through_another_kind_of_value_is_one_that_is_not_there() {
+    let files = "{\n  \"a\": null,\n  \"b\": \"text\",\n  \"c\": 1,\n  \"d\": [],\n  \"e\": {}\n}";
+    for path in [".a.x", ".b.x", ".c.x.y", ".d.x", ".e[0]", ".b[0]"] {
+        let skip = serde_json::json!({"set": {path: 1}, "create": false});
+        assert_eq!(run(skip, "config.json", files).unwrap(), None, "{path}");
+        let delete = serde_json::json!({"delete": [path]});
+        assert_eq!(run(delete, "config.json", files).unwrap(), None, "{path}");
+        let fail = serde_json::json!({"set": {path: 1}});
+        assert!(run(fail, "config.json", files).unwrap_err().contains(", not a"), "{path}");
+        let create = serde_json::json!({"set": {path: 1}, "create": true});
+        let made = run(create, "config.json", files);
+        assert_eq!(made.is_ok(), path == ".a.x", "{path}: {made:?}");
+    }
+    for (path, made) in
+        [(".a.x", "{\n    \"x\": 1\n  }"), (".a[0].y", "[\n    {\n      \"y\": 1\n    }\n  ]")]
+    {
+        let create = serde_json::json!({"set": {path: 1}, "create": true});
+        let expected = files.replace("null", made);
+        assert_eq!(run(create, "config.json", files).unwrap(), Some(expected));
+    }
+}
+
+#[test]
 fn a_restructuring_is_written_as_the_gateway_writes() {
     let jq = serde_json::json!({"jq": "{big, note}", "files": "**"});
     let made = run(jq, "x.json", "{\"note\":\"a=b\", \"big\": 1.0E10}").unwrap().unwrap();

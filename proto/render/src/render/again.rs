@@ -40,6 +40,8 @@ pub(super) struct Last {
     pub(super) made: Arc<Files>,
     /// What the stamps say about directories: when each was changed.
     pub(super) changed: Arc<[(ManagedPath, i64)]>,
+    /// A stamp depends on resources that no rule means.
+    pub(super) leans: bool,
     /// Warnings of its own.
     pub(super) warnings: Arc<[Warning]>,
     pub(super) manifest: Manifest,
@@ -149,7 +151,7 @@ impl Last {
     /// Takes the step to a later layer. `None` when it cannot be, or is too much: a whole render says so.
     fn carry(&mut self, spec: &RenderSpec, layer: &Layer, step: &Step) -> Option<()> {
         let same = |(dir, seconds): &(ManagedPath, i64)| step.changed.get(dir) == Some(seconds);
-        if !self.changed.iter().all(same) {
+        if self.leans || !self.changed.iter().all(same) {
             return None;
         }
         // The same mappings have the same roots.

@@ -43,23 +43,42 @@ pub(super) struct Layer {
     /// Directories whose files come from different directories of the repository: what their
     /// `resource.json` says may not fit any more.
     pub(super) mixed: Vec<ManagedPath>,
+    /// What later mappings replaced.
+    pub(super) overlaid: BTreeMap<ManagedPath, Vec<Placed>>,
     pub(super) warnings: Vec<Warning>,
 }
 
+impl Placed {
+    /// The folder of the repository that it comes from.
+    pub(super) fn folder(&self) -> &str {
+        self.origin.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+}
+
 impl Layer {
+    /// What the repository has beside another file under the name of this path; what is placed here
+    /// where it has nothing.
+    pub(super) fn beside(&self, path: &ManagedPath, other: &Placed) -> Option<&Placed> {
+        let placed = self.files.get(path)?;
+        let same = |one: &&Placed| one.folder() == other.folder();
+        let replaced = self.overlaid.get(path).into_iter().flatten().rev();
+        std::iter::once(placed).chain(replaced).find(same).or(Some(placed))
+    }
+
     pub(super) fn build(
         key: Digest,
         spec: &RenderSpec,
         source: &dyn Source,
     ) -> Result<Self, RenderError> {
         let excluded = Patterns::compile(&spec.exclude_patterns)?;
-        let (files, left_out) = (BTreeMap::new(), BTreeMap::new());
-        let mut building = Building { spec, excluded, files, left_out, overlaps: Vec::new() };
+        let (files, left_out, overlaid) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let overlaps = Vec::new();
+        let mut building = Building { spec, excluded, files, left_out, overlaid, overlaps };
         for at in 0..spec.mappings.len() {
             building.mapping(at, source)?;
         }
         building.check_left_out(source)?;
-        let Building { files, overlaps, .. } = building;
+        let Building { files, overlaid, overlaps, .. } = building;
         let templated = |placed: &Placed| spec.mappings[placed.mapping].template;
         let nodes = files.iter().map(|(path, file)| (path.clone(), node(file))).collect();
         Ok(Self {
@@ -73,6 +92,7 @@ impl Layer {
                 .collect(),
             mixed: mixed(&files),
             warnings: warnings(spec, overlaps),
+            overlaid,
             files,
         })
     }
@@ -84,6 +104,7 @@ struct Building<'s> {
     files: BTreeMap<ManagedPath, Placed>,
     /// What patterns left out, with its path in the repository.
     left_out: BTreeMap<ManagedPath, String>,
+    overlaid: BTreeMap<ManagedPath, Vec<Placed>>,
     /// Path, mapping before, mapping after.
     overlaps: Vec<(ManagedPath, usize, usize)>,
 }
@@ -172,7 +193,8 @@ impl Building<'_> {
         let placed =
             Placed { id: file.id, digest: file.digest, size: file.size, mode, mapping: at, origin };
         if let Some(before) = self.files.insert(path.clone(), placed) {
-            self.overlaps.push((path, before.mapping, at));
+            self.overlaps.push((path.clone(), before.mapping, at));
+            self.overlaid.entry(path).or_default().push(before);
         }
         if self.files.len() > FILES_MAX as usize {
             return Err(RenderError::TooMany { found: self.files.len() as u64, max: FILES_MAX });
@@ -232,7 +254,7 @@ fn check_kind(mapping: &RenderMapping, listed: &[SourceFile]) -> Result<(), Rend
     }
 }
 
-fn allowed(path: &ManagedPath, allow: &[ManagedPath]) -> Result<(), RenderError> {
+pub(crate) fn allowed(path: &ManagedPath, allow: &[ManagedPath]) -> Result<(), RenderError> {
     if let Some(rule) = never_touch(path) {
         return Err(RenderError::NeverTouch { path: path.clone(), rule });
     }
@@ -246,11 +268,10 @@ fn allowed(path: &ManagedPath, allow: &[ManagedPath]) -> Result<(), RenderError>
 
 /// Directories with a `resource.json` whose files come from different directories of the repository.
 fn mixed(files: &BTreeMap<ManagedPath, Placed>) -> Vec<ManagedPath> {
-    let above = |origin: &str| origin.rsplit_once('/').map_or("", |(dir, _)| dir).to_owned();
     let mut origins: BTreeMap<ManagedPath, (String, bool)> = BTreeMap::new();
     for (path, placed) in files {
         let Some(dir) = path.parent() else { continue };
-        let from = above(&placed.origin);
+        let from = placed.folder().to_owned();
         let entry = origins.entry(dir).or_insert_with(|| (from.clone(), false));
         entry.1 |= entry.0 != from;
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millwright_model::{glob::Patterns, path::ManagedPath};
+use millwright_model::{glob::Patterns, path::ManagedPath, resource::SourceKind};
 
 use super::{Engine, Layer, RenderError, Source};
 use crate::{
@@ -15,7 +15,15 @@ pub(crate) enum Origin {
     /// This file of the commit.
     File(Known),
     /// None so far; these paths of the repository would give it.
-    New(Vec<String>),
+    New(Vec<Candidate>),
+}
+
+/// Where a new file could be.
+pub(crate) struct Candidate {
+    /// Path in the repository.
+    pub(crate) origin: String,
+    /// Which mapping would place it.
+    pub(crate) mapping: Arc<RenderMapping>,
 }
 
 /// A file and its states.
@@ -24,6 +32,8 @@ pub(crate) struct Known {
     pub(crate) origin: String,
     /// Other destinations of the same file.
     pub(crate) others: Vec<ManagedPath>,
+    /// Files of the repository that it lies over.
+    pub(crate) beneath: Vec<String>,
     /// In git.
     pub(crate) git: Arc<[u8]>,
     /// Whether it is a template.
@@ -44,7 +54,7 @@ impl Engine {
     ) -> Result<Origin, RenderError> {
         let layer = self.layer(spec, source)?;
         let Some(placed) = layer.files.get(path) else {
-            return Ok(Origin::New(candidates(spec, path)?));
+            return Ok(Origin::New(candidates(spec, source, path)?));
         };
         let rendered = self.content(spec, source, path)?;
         let rendered = rendered.ok_or_else(|| {
@@ -56,6 +66,7 @@ impl Engine {
         Ok(Origin::File(Known {
             origin: placed.origin.clone(),
             others: others(&layer, path, &placed.origin),
+            beneath: beneath(&layer, path),
             expanded: expanded.into_owned(),
             template,
             rendered,
@@ -85,29 +96,45 @@ fn others(layer: &Layer, path: &ManagedPath, origin: &str) -> Vec<ManagedPath> {
     same.map(|(path, _)| path.clone()).collect()
 }
 
+fn beneath(layer: &Layer, path: &ManagedPath) -> Vec<String> {
+    let replaced = layer.overlaid.get(path).into_iter().flatten();
+    replaced.map(|placed| placed.origin.clone()).collect()
+}
+
 /// Paths of the repository that would be placed at a path, by the mappings of directories.
-fn candidates(spec: &RenderSpec, path: &ManagedPath) -> Result<Vec<String>, RenderError> {
+fn candidates(
+    spec: &RenderSpec,
+    source: &dyn Source,
+    path: &ManagedPath,
+) -> Result<Vec<Candidate>, RenderError> {
     if Patterns::compile(&spec.exclude_patterns)?.is_match(path.as_str()) {
         return Ok(Vec::new());
     }
-    let mut found = Vec::new();
+    let mut found: Vec<Candidate> = Vec::new();
     for mapping in &spec.mappings {
-        let Some(relative) = below(mapping, path) else { continue };
+        let rest = path.as_str().strip_prefix(mapping.destination.as_str());
+        let Some(relative) = rest.and_then(|rest| rest.strip_prefix('/')) else { continue };
         let dotted = relative.split('/').any(|segment| segment.starts_with('.'));
         let included =
             mapping.include.is_empty() || Patterns::compile(&mapping.include)?.is_match(relative);
         let excluded = Patterns::compile(&mapping.exclude)?.is_match(relative);
-        if !dotted && included && !excluded {
-            let origin = super::layer::origin(mapping, relative);
-            if !found.contains(&origin) {
-                found.push(origin);
-            }
+        // A source that is one file holds no other.
+        if dotted || !included || excluded || is_file(mapping, source)? {
+            continue;
+        }
+        let origin = super::layer::origin(mapping, relative);
+        if !found.iter().any(|known| known.origin == origin) {
+            found.push(Candidate { origin, mapping: Arc::clone(mapping) });
         }
     }
     Ok(found)
 }
 
-fn below<'p>(mapping: &RenderMapping, path: &'p ManagedPath) -> Option<&'p str> {
-    let rest = path.as_str().strip_prefix(mapping.destination.as_str())?;
-    rest.strip_prefix('/').filter(|_| !mapping.keep_name)
+fn is_file(mapping: &RenderMapping, source: &dyn Source) -> Result<bool, RenderError> {
+    let listed = source.list(&mapping.source)?;
+    Ok(match &*listed {
+        [] => mapping.kind == Some(SourceKind::File),
+        [only] => only.relative.is_empty(),
+        _ => false,
+    })
 }

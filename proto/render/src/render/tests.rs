@@ -376,24 +376,92 @@ fn signatures_that_were_invalid_follow_the_policy() {
     }
 }
 
+/// The one `resource.json` that a render made, and what it is worth with these files.
+fn stamped(rendered: &Rendered, files: &[(&str, &str)]) -> Verdict {
+    let path = rendered.made.keys().find(|path| path.file_name() == "resource.json").unwrap();
+    let text = String::from_utf8(rendered.made[path].content.to_vec()).unwrap();
+    let payload = |name: &str| {
+        let found = files.iter().find(|(known, _)| *known == name)?;
+        Some(std::borrow::Cow::Borrowed(found.1.as_bytes()))
+    };
+    verify(&ResourceJson::parse(&text).unwrap(), &payload)
+}
+
 #[test]
 fn an_overlay_of_one_file_of_a_resource_is_signed() {
-    let json = resource(Form::V83, &[("config.json", CONFIG)]);
+    for form in [Form::V81, Form::V83] {
+        for policy in ["repair", "keep", "strip"] {
+            let json = resource(form, &[("config.json", CONFIG), ("b", "b")]);
+            let tree = Tree::default()
+                .with("s/r/config.json", CONFIG)
+                .with("s/r/b", "b")
+                .with("s/r/resource.json", &json)
+                .with("o/r/config.json", "{}");
+            let yaml = format!(
+                "  mappings:
+    - {{source: s, destination: config/resources/core/m/t}}
+    - {{source: o, destination: config/resources/core/m/t}}
+  signatures: {policy}
+"
+            );
+            let rendered = render(&tree, &yaml).unwrap();
+            assert_eq!(rendered.made.len(), 1);
+            let worth = stamped(&rendered, &[("config.json", "{}"), ("b", "b")]);
+            assert_eq!(worth, Verdict::Valid(form), "{policy}");
+        }
+    }
+}
+
+#[test]
+fn a_signature_over_what_mappings_put_together_is_good_too() {
+    let json = resource(Form::V81, &[("config.json", CONFIG), ("b", "b")]);
     let tree = Tree::default()
         .with("s/r/config.json", CONFIG)
-        .with("s/r/resource.json", &json)
-        .with("o/r/config.json", "{}");
+        .with("s/r/resource.json", "{}")
+        .with("o/r/b", "b")
+        .with("o/r/resource.json", &json);
     let yaml = "  mappings:
-    - {source: s, destination: config/resources/core/m/t}
-    - {source: o, destination: config/resources/core/m/t}
+    - {source: s, destination: projects/p}
+    - {source: o, destination: projects/p}
 ";
-    let rendered = render(&tree, yaml).unwrap();
-    assert_eq!(rendered.made.len(), 1);
-    let stamped =
-        String::from_utf8(rendered.made.values().next().unwrap().content.to_vec()).unwrap();
-    let resource = ResourceJson::parse(&stamped).unwrap();
-    let payload = |_: &str| Some(std::borrow::Cow::Borrowed(&b"{}"[..]));
-    assert_eq!(verify(&resource, &payload), Verdict::Valid(Form::V83));
+    assert!(render(&tree, yaml).unwrap().made.is_empty());
+    let ruled = format!("{yaml}  normalize: [{{set: {{.port: 1}}}}]\n");
+    let now = CONFIG.replace("8088", "1");
+    let worth = stamped(&render(&tree, &ruled).unwrap(), &[("config.json", &now), ("b", "b")]);
+    assert_eq!(worth, Verdict::Valid(Form::V81));
+}
+
+#[test]
+fn a_stale_signature_gets_the_form_of_its_neighbours() {
+    let stale = resource(Form::V83, &[("config.json", "other")]);
+    let yaml = "  mappings: [{source: s, destination: projects/p}]
+  normalize: [{files: 'projects/p/r/config.json', set: {.port: 1}}]
+";
+    let now = CONFIG.replace("8088", "1");
+    let spec = spec_of(&profile(yaml), &gateway("Line-7"), &[]);
+    let mut warm = Engine::default();
+    for (at, (form, expected)) in
+        [(Some(Form::V81), Form::V81), (Some(Form::V83), Form::V83), (None, Form::V83)]
+            .into_iter()
+            .enumerate()
+    {
+        let mut tree = Tree::default()
+            .with("s/r/config.json", CONFIG)
+            .with("s/r/resource.json", &stale)
+            .with("s/a/resource.json", "no JSON")
+            .with("s/b/resource.json", resource(Form::V83, &[]));
+        if let Some(form) = form {
+            tree = tree
+                .with("s/z/view.json", "{}")
+                .with("s/z/resource.json", resource(form, &[("view.json", "{}")]));
+        }
+        let mut spec = spec.clone();
+        spec.commit = GitId([u8::try_from(at).unwrap(); 20]);
+        let cold = Engine::default().render(&spec, &tree).unwrap();
+        assert_eq!(stamped(&cold, &[("config.json", &now)]), Verdict::Valid(expected));
+        let warm = warm.render(&spec, &tree).unwrap();
+        assert_eq!(warm.manifest.digest(), cold.manifest.digest());
+    }
 }
 
 #[test]

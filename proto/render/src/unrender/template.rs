@@ -18,10 +18,14 @@ pub(super) fn unexpand(template: &[u8], new: &[u8], vars: &Vars) -> Result<Vec<u
     // From the end, so that offsets before a change stay.
     for change in changes(&old, new).into_iter().rev() {
         let (from, to) = place(&literals, &change).ok_or(change.from)?;
-        // Braces of the person's text must not become an action.
-        out.replace_range(from..to, &change.with.replace("{{", "{{`{{`}}"));
+        out.replace_range(from..to, &escaped(change.with));
     }
     Ok(out.into_bytes())
+}
+
+/// A person's text as a template: its braces must not become an action.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace("{{", "{{`{{`}}")
 }
 
 /// A replacement of bytes of the old text.

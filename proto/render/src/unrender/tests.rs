@@ -94,6 +94,68 @@ fn origins_are_found_or_said_to_be_ambiguous() {
 }
 
 #[test]
+fn a_new_file_is_what_a_render_would_give_back() {
+    let tree = Tree::default().with("a/x", "1").with("t/x", "1").with("one", "3");
+    let yaml = "  mappings:
+    - {source: a, destination: projects/p/, maxSize: 1KiB}
+    - {source: t, destination: projects/t, template: true}
+    - {source: one, destination: projects/o/}
+    - {source: absent, destination: config/resources/core, required: false}
+  normalize: [{set: {.made: 1}, create: true}, {files: '**/odd.json', set: {.none: 1}}]
+";
+    let new = |path: &str, content: &str| back(&tree, yaml, path, Some(content));
+    let (origin, content, exact, _) = file(new("projects/p/new", "n"));
+    assert_eq!((origin.as_str(), content.as_str(), exact), ("a/new", "n", true));
+    assert_eq!(new("projects/o/new", "n"), Unrendered::Unmapped, "its source is one file");
+    let (_, content, exact, _) = file(new("projects/t/new", "a {{ b }}"));
+    assert_eq!((content.as_str(), exact), ("a {{`{{`}} b }}", true));
+    let (_, _, exact, overridden) = file(new("projects/p/config.json", "{\"made\": 2}"));
+    assert_eq!((exact, overridden), (false, vec![".made".to_owned()]));
+    let (_, _, exact, _) = file(new("projects/p/config.json", "{\"made\": 1}"));
+    assert!(exact);
+    for (path, content, why) in [
+        ("projects/p/new", "n".repeat(1025), "a/new: it has 1025 bytes, more than maxSize 1024"),
+        ("projects/p/x.bak", String::new(), "a/x.bak: projects/p/x.bak is never touched"),
+        (
+            "config/resources/core/ignition/api-token/x/c",
+            String::new(),
+            "refused unless spec.allow",
+        ),
+        ("projects/t/new", "a\0".to_owned(), "a binary file"),
+        ("projects/p/config.json", "{".to_owned(), "normalize[0]: no valid JSON"),
+        ("projects/p/odd.json", "{}".to_owned(), "normalize[1]: .none does not exist"),
+    ] {
+        let Unrendered::Ambiguous(found) = new(path, &content) else { panic!("{path}") };
+        assert!(found.to_string().contains(why), "{found}");
+    }
+}
+
+#[test]
+fn a_file_that_lies_over_another_is_not_simply_deleted() {
+    let tree = Tree::default().with("a/x", "1").with("b/x", "2").with("b/y", "3");
+    let yaml = "  mappings: [{source: a, destination: projects/p}, {source: b, destination: projects/p}]\n";
+    let Unrendered::Ambiguous(why) = back(&tree, yaml, "projects/p/x", None) else { panic!() };
+    assert_eq!(why.to_string(), "b/x lies over a/x, which would come in its place");
+    let gone = Unrendered::Deleted { origin: "b/y".into() };
+    assert_eq!(back(&tree, yaml, "projects/p/y", None), gone);
+    let (origin, content, exact, _) = file(back(&tree, yaml, "projects/p/x", Some("4")));
+    assert_eq!((origin.as_str(), content.as_str(), exact), ("b/x", "4", true));
+}
+
+#[test]
+fn a_field_that_a_rule_asks_for_and_a_person_took_out_is_named() {
+    let tree = Tree::default().with("s/config.json", CONFIG);
+    let yaml = RULES.replace("create: true", "create: error").replace(", .made: 1", "");
+    let path = "config/resources/core/m/config.json";
+    let on_gateway = rendered(&tree, &yaml, path);
+    let without = on_gateway.replace("\"systemName\": \"Line-7\",\n  ", "");
+    assert_ne!(without, on_gateway);
+    let (_, content, exact, overridden) = file(back(&tree, &yaml, path, Some(&without)));
+    assert_eq!((exact, overridden), (false, vec![".systemName".to_owned()]));
+    assert!(!content.contains("systemName") && content.contains("gone"), "{content}");
+}
+
+#[test]
 fn stamps_are_dropped_unless_the_resource_is_the_persons_own() {
     let json = resource(Form::V83, &[("config.json", CONFIG)]);
     let tree = Tree::default().with("s/t/n/config.json", CONFIG).with("s/t/n/resource.json", &json);
