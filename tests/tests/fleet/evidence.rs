@@ -4,7 +4,7 @@
 use std::os::unix::fs::MetadataExt;
 
 use anyhow::Context;
-use gateway_sim::{Command, Kind};
+use gateway_sim::{Command, Kind, designer::Save};
 use playground::{
     plant::{Settings, project, resource},
     verify::tree,
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     client::wait_for,
-    safe_apply::{Case, VIEW, kinds, noticed},
+    safe_apply::{Case, VIEW, designer, kinds, noticed},
 };
 
 fn view() -> &'static str {
@@ -91,6 +91,25 @@ async fn what_is_stamped_between_plan_and_commit_stops_nothing() -> anyhow::Resu
     std::fs::write(case.plant.data_dir.join(VIEW), "{\"edited\": true}")?;
     case.change("applied").await?;
     case.runs(2)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_designer_saves_while_it_is_waited_for_stays() -> anyhow::Result<()> {
+    let mut case = Case::new("").await?;
+    let id = case.plant.sim.open(designer("line"));
+    let files = case.next();
+    let commit = case.plant.commit(&files)?;
+    case.plant.follow(&commit).await?;
+    let staged = case.plant.agent_dir.join("state/manifest-next.pb");
+    case.plant.until("the change is staged", |_| staged.exists()).await?;
+    let resource = view().trim_start_matches("projects/line/");
+    let save = Save::new(&id, resource, &[("view.json", "{\"root\": 7}")]);
+    case.plant.sim.run(Command::Save { save }).await?;
+    case.sim(json!({"do": "close", "id": id})).await?;
+    let attempt = case.plant.ended(&commit, "failed").await?;
+    assert_eq!(kinds(&attempt), ["changed_underneath"], "{attempt:#}");
+    assert_eq!(case.live()?, "{\"root\": 7}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
